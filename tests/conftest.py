@@ -1,0 +1,23 @@
+"""What every test stands on: no settings of the person who runs it, and the same examples on every run in CI."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# A slow machine is no bug, so no deadline. CI draws the same examples each time: a red run can be repeated.
+hypothesis.settings.register_profile("developer", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") == "true" else "developer")
+
+
+@pytest.fixture(autouse=True)
+def no_personal_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Tests see no CORECONFIG_* variable of the caller and keep caches in a folder of their own."""
+    for name in list(os.environ):
+        if name.startswith("CORECONFIG_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
