@@ -1,4 +1,4 @@
-"""What every test stands on: no settings of the person who runs it, and the same examples on every run in CI."""
+"""What every test stands on: no settings of the person who runs it, and repeatable examples in CI."""
 
 from __future__ import annotations
 

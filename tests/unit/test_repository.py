@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import coreconfig
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 TEXTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -52,7 +55,7 @@ def test_tests_run_on_what_the_demo_runs_on() -> None:
 
 def test_every_declared_dependency_is_pinned() -> None:
     """A dependency added to the project and not locked would be missing on a new machine."""
-    declared = [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]
+    declared = [*PROJECT["dependencies"], *chain(*PROJECT["optional-dependencies"].values())]
     names = {re.split(r"[>=<~!\[ ]", requirement)[0].replace(".", "-") for requirement in declared}
     assert names - {"coreconfig"} - pins("dev.txt").keys() == set()
 
@@ -103,5 +106,5 @@ def test_every_link_in_the_texts_leads_somewhere() -> None:
 def test_every_python_example_in_the_texts_is_python() -> None:
     """Examples are at least free of syntax errors."""
     for text in TEXTS:
-        for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", text.read_text(), re.S | re.M)):
-            compile(block, f"{text.name} block {number}", "exec", flags=0x2000)  # top-level await allowed
+        for number, block in enumerate(PYTHON_BLOCK.findall(text.read_text())):
+            compile(block, f"{text.name} block {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
