@@ -1,0 +1,68 @@
+"""What the four programs share: their options, how they print, and how they answer questions.
+
+Nothing here is needed to use CoreConfig; it only lets a person (or `coreconfig demo`) watch the programs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from typing import Any
+
+from coreconfig import Change, CoreConfig
+
+# Settings of `global` that every service follows, whatever else it reads.
+OPERATIONS = ["logging.*", "metrics.*", "health.*"]
+
+
+def options(service: str) -> argparse.Namespace:
+    """Where to read configuration from; the environment has no default, so that nobody reads a wrong one."""
+    parser = argparse.ArgumentParser(prog=service, description=f"{service} of the trading platform")
+    environment = os.environ.get("CORECONFIG_ENVIRONMENT")
+    parser.add_argument("--environment", default=environment, required=environment is None)
+    parser.add_argument("--url", default=os.environ.get("CORECONFIG_URL", "http://127.0.0.1:8400"))
+    parser.add_argument(
+        "--ask", action="store_true", help="read keys from standard input and print their values"
+    )
+    return parser.parse_args()
+
+
+def say(config: CoreConfig, text: str) -> None:
+    """One line at once, with the name of the service before it."""
+    print(f"[{config.service_id}] {text}", flush=True)
+
+
+def say_change(config: CoreConfig, change: Change) -> None:
+    """What a watch was told."""
+    now = "(gone)" if change.operation == "DELETE" else repr(change.new_value)
+    say(config, f"{change.key}: {change.old_value!r} -> {now} (revision {change.revision})")
+
+
+def run(config: CoreConfig, *, ask: bool) -> None:
+    """Stay up until somebody stops the program; with `ask`, answer questions until nobody is there to ask."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    config.watch(OPERATIONS, lambda change: say_change(config, change))
+    say(config, f"ready (revision {config.revision}, {state(config)})")
+    try:
+        if ask:
+            answer(config)
+        else:
+            signal.pause()
+    except KeyboardInterrupt:
+        say(config, "stopped")
+
+
+def answer(config: CoreConfig) -> None:
+    """Each line of standard input is a key; what it is now is printed. A read never touches the network."""
+    for line in sys.stdin:
+        key = line.strip()
+        value: Any = config.get(key, "(absent)")
+        say(config, f"? {key} = {value!r} (revision {config.revision}, {state(config)})")
+
+
+def state(config: CoreConfig) -> str:
+    """How good what we hold is: DEFAULTS, CACHED or CURRENT, and whether the server can be heard."""
+    heard = "connected" if config.health_check().connected else "not connected"
+    return f"{config.availability.name}, {heard}"
