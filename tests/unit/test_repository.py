@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import coreconfig
+from coreconfig.model.snapshots import digest_of, digest_text
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -108,3 +110,12 @@ def test_every_python_example_in_the_texts_is_python() -> None:
     for text in TEXTS:
         for number, block in enumerate(PYTHON_BLOCK.findall(text.read_text())):
             compile(block, f"{text.name} block {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def test_the_digests_in_the_client_specification_are_ours() -> None:
+    """Other languages are tested against these examples, so they must be what our own code computes."""
+    text = (ROOT / "docs" / "client-specification.md").read_text()
+    examples = re.findall(r"^\| `(\{.*\})` \| `(\{.*\})` \| `([0-9a-f]{32})` \|$", text, re.MULTILINE)
+    assert len(examples) == 5
+    for values, secrets, digest in examples:
+        assert digest_text(digest_of(json.loads(values), json.loads(secrets))) == digest, values
