@@ -1,0 +1,1 @@
+"""What crosses the network, in both directions; imports neither side."""
