@@ -36,7 +36,9 @@ def test_the_wheel_holds_the_whole_package(members: set[str]) -> None:
 
 def test_the_wheel_holds_what_the_demo_shows(members: set[str]) -> None:
     """`coreconfig demo` works without a checkout."""
-    wanted = {f"coreconfig/examples/{name}" for name in files(ROOT / "examples") if "trading-platform" in name}
+    wanted = {
+        f"coreconfig/examples/{name}" for name in files(ROOT / "examples") if "trading-platform" in name
+    }
     assert wanted
     assert wanted - members == set()
 
