@@ -113,6 +113,8 @@ class Welcome(msgspec.Struct, frozen=True, tag_field="type", tag="welcome"):
     revision: int
     server: str
     features: list[str] = []
+    installation: str = ""
+    """Which log the revisions count in; a client that holds another one's snapshot takes a whole new one."""
 
 
 class SnapshotPush(msgspec.Struct, frozen=True, tag_field="type", tag="snapshot"):
