@@ -1,0 +1,58 @@
+"""How failures look to a person, and which exit status they have."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from coreconfig import errors
+from coreconfig.errors import CoreConfigError
+from coreconfig.wire.codes import body_of
+
+DONE, FAILED, USAGE, REFUSED, WAITING, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+_REFUSALS = (
+    errors.Invalid,
+    errors.ConfigValidationError,
+    errors.NotAuthenticated,
+    errors.Denied,
+    errors.Conflict,
+)
+
+HINTS = {
+    "not_authenticated": "pass `--token` or set `CORECONFIG_TOKEN`",
+    "bad_token": "the token is unknown or revoked; an administrator makes one with `coreconfig token create`",
+    "denied": "ask an administrator for a token that may do this",
+    "unreachable": "start a server with `coreconfig serve`, or name one with `--url` or `CORECONFIG_URL`",
+    "unknown_environment": "`coreconfig env list` shows the environments",
+    "unknown_service": "declare it under `services` of the environment, or see `coreconfig env show ENV`",
+    "key_not_found": "`coreconfig show ENV[/SERVICE]` lists the keys",
+    "conflict": "read the value again, then decide anew",
+    "inherits_unknown": "apply the parent too, in the same command",
+    "database_in_use": "stop the other server, or name another file with `--database`",
+    "port_in_use": "stop the other program, or choose a port with `--port`",
+    "storage_full": "make room on the server's disk; it goes on by itself",
+    "behind": "try again in a moment",
+    "server_not_installed": 'install the server with: pip install "coreconfig[server]"',
+}
+
+
+def status_of(error: CoreConfigError) -> int:
+    """The exit status for an error."""
+    if error.code == "unreachable":
+        return UNREACHABLE
+    return REFUSED if isinstance(error, _REFUSALS) else FAILED
+
+
+def report(error: CoreConfigError, *, as_json: bool = False) -> None:
+    """Print what went wrong, each issue, and what to do; as JSON for programs that asked for JSON."""
+    if as_json:
+        click.echo(json.dumps(body_of(error), ensure_ascii=False), err=True)
+        return
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message} [{error.code}]", err=True)
+    for issue in error.issues:
+        if (issue.code, issue.message) != (error.code, error.message):
+            click.echo(f"  - {issue}", err=True)
+    if hint := HINTS.get(error.code):
+        click.echo(f"\n{click.style('hint:', fg='cyan', bold=True)} {hint}", err=True)

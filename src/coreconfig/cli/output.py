@@ -1,0 +1,59 @@
+"""Printing: data to standard output, words to standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+
+def compact(value: Any) -> str:
+    """A value on one line, as JSON."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+class Output:
+    """Where a command's results go; `json` says that programs will read them."""
+
+    def __init__(self, as_json: bool = False) -> None:  # noqa: FBT001, FBT002  # a value class with one field
+        self.json = as_json
+
+    def document(self, value: Any) -> None:
+        """The whole answer as JSON."""
+        click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+    def value(self, value: Any) -> None:
+        """One configuration value: a text as it is, anything else as JSON."""
+        click.echo(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
+
+    def line(self, text: str) -> None:
+        """One line of data."""
+        click.echo(text)
+
+    def note(self, text: str = "") -> None:
+        """Words for a person."""
+        click.echo(text, err=True)
+
+    def table(self, titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Columns wide enough for what stands in them; the titles go to standard error."""
+        cells = [[_cell(value) for value in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+        click.secho(_row(titles, widths), bold=True, err=True)
+        for row in cells:
+            click.echo(_row(row, widths))
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value) or "-"
+    return compact(value) if isinstance(value, Mapping | list | bool) else str(value)
