@@ -1,0 +1,1 @@
+"""The database: transactions, what differs between products, and the schema through time."""

@@ -1,0 +1,108 @@
+"""Transactions: plain functions over a connection, run in threads; one writer at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from coreconfig.errors import Unavailable
+from coreconfig.server.db.dialects import READ_THREADS, Dialect, dialect_of
+from coreconfig.server.db.migrations import ensure_schema
+
+T = TypeVar("T")
+
+
+class Database:
+    """An open database. What is passed to it runs inside one transaction and must not keep the connection.
+
+    Errors of the product come out as our own: `StorageFull`; `Unavailable` with ``storage_read_only``,
+    ``storage_failed``, ``storage_unreachable`` or ``database_busy``; `StoreIntegrity` (``database_corrupt``).
+    Whatever is raised, nothing of the transaction was stored, and the next one may succeed.
+    """
+
+    def __init__(self, dialect: Dialect, held: ExitStack) -> None:
+        self._dialect = dialect
+        self._held = held
+        self._one_writer = threading.Lock()
+        self._write_engine = dialect.writing()
+        self._read_engine = dialect.reading()
+        self._writer = ThreadPoolExecutor(1, "coreconfig-writer")
+        self._readers = ThreadPoolExecutor(READ_THREADS, "coreconfig-reader")
+        self._closed = False
+
+    @classmethod
+    def open(cls, url: str, *, migrate: bool = True) -> Database:
+        """Open, and bring the schema up to date; with `migrate` false ``database_older`` is raised instead.
+
+        Raises `Invalid` (``bad_database_url``, ``database_not_supported``, ``database_newer``,
+        ``database_foreign``) and `Conflict` (``database_in_use``: another server has the file).
+        """
+        dialect = dialect_of(url)
+        with ExitStack() as held:
+            held.enter_context(dialect.hold())
+            database = cls(dialect, held.pop_all())
+        try:
+            database.write(lambda tx: ensure_schema(tx, migrate=migrate))
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run in a transaction that sees one state throughout and cannot write."""
+        self._demand_open()
+        try:
+            with self._read_engine.connect() as tx, tx.begin():
+                return fn(tx)
+        except DBAPIError as error:
+            raise self._translated(error) from error
+
+    def write(self, fn: Callable[[Connection], T]) -> T:
+        """Run holding the write lock from the first statement; durable when this returns."""
+        self._demand_open()
+        try:
+            with self._one_writer, self._write_engine.connect() as tx, tx.begin():
+                return fn(tx)
+        except DBAPIError as error:
+            raise self._translated(error) from error
+
+    async def reading(self, fn: Callable[[Connection], T]) -> T:
+        """`read` in one of a few reader threads."""
+        return await self._in(self._readers, self.read, fn)
+
+    async def writing(self, fn: Callable[[Connection], T]) -> T:
+        """`write` in the writer thread, in the order of the calls. Cancelling takes nothing back."""
+        return await self._in(self._writer, self.write, fn)
+
+    async def _in(
+        self,
+        threads: ThreadPoolExecutor,
+        run: Callable[[Callable[[Connection], T]], T],
+        fn: Callable[[Connection], T],
+    ) -> T:
+        self._demand_open()
+        return await asyncio.get_running_loop().run_in_executor(threads, run, fn)
+
+    def close(self) -> None:
+        """Let running transactions finish, then close the file and let another server have it."""
+        self._closed = True
+        for threads in (self._writer, self._readers):
+            threads.shutdown(wait=True, cancel_futures=True)
+        self._read_engine.dispose()
+        with self._one_writer:
+            self._write_engine.dispose()
+        self._held.close()
+
+    def _demand_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the server is shutting down", code="database_closed", retry_after=1)
+
+    def _translated(self, error: DBAPIError) -> Exception:
+        return self._dialect.failure(error) or error

@@ -1,0 +1,1 @@
+"""The one append-only log, and the world that it makes."""

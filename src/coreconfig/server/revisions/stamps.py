@@ -1,0 +1,22 @@
+"""When a key last moved: what entity tags of single keys and guards of writes are made of."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from coreconfig.model.keys import Path
+from coreconfig.server.revisions.log import last_moved
+
+
+def moved_at(tx: Connection, environment: str, service: str | None, path: Path) -> tuple[int, int] | None:
+    """The (epoch, revision) at which the key's resolved value or its own entry last moved.
+
+    None where neither ever has since the log began.
+    """
+    return last_moved(tx, environment, service, path)
+
+
+def key_etag(tx: Connection, epoch: int, environment: str, service: str | None, path: Path) -> str:
+    """The entity tag of one key: ``epoch-revision``; revision 0 where it has never moved."""
+    stamp = moved_at(tx, environment, service, path) or (epoch, 0)
+    return f"{stamp[0]}-{stamp[1]}"
