@@ -6,6 +6,7 @@ import ipaddress
 import json
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -47,9 +48,11 @@ class Answer:
 class Api:
     """A connection to one server; failures are raised as the errors that the server reported."""
 
-    def __init__(self, url: str, token: str | None = None, *, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, url: str, token: str | None = None, *, timeout: float = TIMEOUT, cache: Path | None = None
+    ) -> None:
         self.url = _checked(url)
-        self._remembered = Remembered(self.url)
+        self._remembered = Remembered(self.url, cache)
         headers = {"User-Agent": f"coreconfig-cli/{__version__}", "Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -64,6 +67,10 @@ class Api:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     def get(self, path: str, *, etag: str | None = None, **query: Any) -> Answer:

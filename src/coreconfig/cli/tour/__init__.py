@@ -1,0 +1,1 @@
+"""What `coreconfig demo` shows, and how: real processes, real values, measured times."""
