@@ -9,9 +9,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where the command line keeps what it may lose: CORECONFIG_CACHE_DIR, else the user's cache folder."""
-    if chosen := os.environ.get("CORECONFIG_CACHE_DIR"):
-        return Path(chosen)
+    """Where the command line keeps what it may lose: the user's cache folder (XDG_CACHE_HOME)."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "coreconfig"
 

@@ -116,8 +116,7 @@ class Stage:
     def _environment(self) -> dict[str, str]:
         """This process's environment without settings that would lead the children elsewhere."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CORECONFIG_")}
-        cache = str(self.folder / "cache")
-        return {**kept, "CORECONFIG_CACHE_DIR": cache, "XDG_CACHE_HOME": cache, "PYTHONUNBUFFERED": "1"}
+        return {**kept, "XDG_CACHE_HOME": str(self.folder / "cache"), "PYTHONUNBUFFERED": "1"}
 
 
 def free_port(wanted: int = DEFAULT_PORT) -> int:
