@@ -15,7 +15,7 @@ from coreconfig.errors import CoreConfigError, NotFound
 from coreconfig.model.canonical import canonical
 from coreconfig.server.revisions import tables
 from coreconfig.server.revisions.log import chain_after, read_head
-from coreconfig.server.revisions.rows import LogRow, chained, decode
+from coreconfig.server.revisions.rows import LogRow, chained, damaged, decode
 from coreconfig.server.revisions.world import World
 
 EVERY = 1_000
@@ -79,6 +79,14 @@ def load_start(tx: Connection, at: int | None = None) -> tuple[World, list[LogRo
         raise NotFound(f"there is no revision {last}; the newest is {head.revision}", code="unknown_revision")
     world = load_checkpoint(tx, last)
     return world, rows_between(tx, world, last)
+
+
+def load_newest(tx: Connection) -> World:
+    """The newest sound checkpoint, or the empty beginning. Raises `StoreIntegrity` if there is neither."""
+    try:
+        return load_checkpoint(tx, read_head(tx).revision)
+    except NotFound as error:
+        raise damaged(read_head(tx).revision, "cannot be reached: no checkpoint is sound") from error
 
 
 def load_checkpoint(tx: Connection, at: int) -> World:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from coreconfig.model.keys import Path
-from coreconfig.server.revisions.log import last_moved
+from coreconfig.server.revisions.movements import last_moved
 
 
 def moved_at(tx: Connection, environment: str, service: str | None, path: Path) -> tuple[int, int] | None:

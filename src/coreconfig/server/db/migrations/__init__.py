@@ -31,8 +31,8 @@ def ensure_schema(tx: Connection, *, migrate: bool = True) -> None:
     if found is not None and found > SCHEMA:
         raise Invalid(
             f"the database has schema {found}, and this program (CoreConfig {__version__}) knows schemas "
-            f"up to {SCHEMA} only; start the CoreConfig that wrote it, or a newer one, or restore a backup made "
-            "before the upgrade",
+            f"up to {SCHEMA} only; start the CoreConfig that wrote it, or a newer one, or restore a backup "
+            "made before the upgrade",
             code="database_newer",
         )
     if not migrate:

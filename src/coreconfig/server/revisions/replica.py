@@ -1,0 +1,220 @@
+"""This process's world: it advances by log rows alone, in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+
+from sqlalchemy import Connection
+
+from coreconfig.errors import CoreConfigError, NotFound, Unavailable
+from coreconfig.server.revisions.checkpoints import load_newest, load_start, rows_between
+from coreconfig.server.revisions.keeping import Keeping, Transactions
+from coreconfig.server.revisions.past import Past
+from coreconfig.server.revisions.rows import LogRow
+from coreconfig.server.revisions.steps import Steps, steps_after
+from coreconfig.server.revisions.world import World
+
+OnAdvance = Callable[[World, World, LogRow], None]
+
+log = logging.getLogger(__name__)
+
+
+class Replica:
+    """The newest world that is known here, and what is wrong if it cannot go on.
+
+    A damaged row stops the world before it: `problem` then says which, reads go on with the world that there
+    is, and whoever writes refuses with the problem. A database that cannot be reached is a problem too, until
+    it can. Looking again is all that is needed for recovery from either.
+    """
+
+    def __init__(self, database: Transactions, *, poll_interval: float = 1.0) -> None:
+        self._database = database
+        self._poll_interval = poll_interval
+        self.world = World()
+        self.problem: CoreConfigError | None = None
+        self._past = Past()
+        self._keeping = Keeping(database)
+        self._callbacks: list[OnAdvance] = []
+        self._hint = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._one_round = asyncio.Lock()
+        self._next_round: asyncio.Task[None] | None = None
+        self._polling: asyncio.Task[None] | None = None
+
+    def on_advance(self, callback: OnAdvance) -> None:
+        """Call with (before, after, row) for each row that is applied from now on, on the loop, in order."""
+        self._callbacks.append(callback)
+
+    async def start(self) -> None:
+        """Load the newest checkpoint and go on from there for as long as the log is sound.
+
+        Raises what the database raises, and `StoreIntegrity` if not even a beginning can be trusted.
+        """
+        self._loop = asyncio.get_running_loop()
+        self.world, problem = await self._database.reading(_newest_world)
+        self._report(problem)
+        await self._keeping.start()
+        self._polling = asyncio.create_task(self._poll(), name="replica")
+
+    async def stop(self) -> None:
+        """Stop following the log, when what has begun is done; the world stays readable."""
+        self._loop = None
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
+        if self._next_round is not None:
+            await self._next_round
+        async with self._one_round:
+            await self._keeping.finish()
+
+    def notice(self) -> None:
+        """There may be rows. From any thread, at any time, also twice or for nothing."""
+        loop = self._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self._hint.set)
+
+    async def catch_up(self, minimum: int | None = None, timeout: float = 2.0) -> World:  # noqa: ASYNC109  # part of the answer, not a cancellation
+        """The world at `minimum` or later; without one, at what is committed now.
+
+        Raises `Unavailable` (``behind``) when that is not reached within `timeout` seconds, and the problem
+        itself when it never will be. Without a minimum a problem does not matter to a reader.
+        """
+        deadline = monotonic() + timeout
+        if minimum is None:
+            await self._look(timeout)
+            return self.world
+        while self.world.revision < minimum:
+            if not await self._look(deadline - monotonic()):
+                raise self._behind(minimum)
+            if self.world.revision < minimum:
+                if self.problem is not None:
+                    raise self.problem
+                await self._pause(deadline - monotonic(), minimum)
+        return self.world
+
+    async def at(self, revision: int) -> World:
+        """The world at any revision that is kept.
+
+        Raises `NotFound` (``unknown_revision``, ``revision_compacted``) and `StoreIntegrity`.
+        """
+        if revision > self.world.revision:
+            await self._look(2.0)
+        if not 0 <= revision <= self.world.revision:
+            raise NotFound(
+                f"there is no revision {revision}; the newest is {self.world.revision}",
+                code="unknown_revision",
+                revision=self.world.revision,
+            )
+        if revision == self.world.revision:
+            return self.world
+        if (known := self._past.get(revision)) is not None:
+            return known
+        nearest = self._past.nearest(revision)
+        worlds = await self._database.reading(lambda tx: _rebuilt(tx, nearest, revision))
+        for world in worlds:
+            self._past.keep(world)
+        return worlds[-1]
+
+    async def _poll(self) -> None:
+        while True:
+            await self._look(None)
+            try:
+                async with asyncio.timeout(self._poll_interval):
+                    await self._hint.wait()
+            except TimeoutError:
+                continue
+
+    async def _look(self, within: float | None) -> bool:
+        """Whether a round that began after this call has ended in time. Callers who wait share one round."""
+        if self._next_round is None:
+            self._next_round = asyncio.create_task(self._round(), name="replica-round")
+        try:
+            async with asyncio.timeout(within):
+                await asyncio.shield(self._next_round)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _round(self) -> None:
+        async with self._one_round:
+            self._next_round = None  # who asks from here on needs to see what is committed later
+            self._hint.clear()
+            try:
+                while await self._advance():
+                    pass
+            except CoreConfigError as error:
+                self._report(error)
+            except Exception as error:  # whatever it was, the next round may succeed
+                log.exception("the log could not be read")
+                self._report(Unavailable(f"the log could not be read ({error})", code="log_unreadable"))
+
+    async def _advance(self) -> bool:
+        """Apply what is there; True if there is more."""
+        before = self.world
+        steps = await self._database.reading(lambda tx: steps_after(tx, before))
+        for row, world in steps.taken:
+            before, self.world = self.world, world
+            self._past.keep(before)
+            self._tell(before, world, row)
+        self._report(steps.problem)
+        if steps.problem is None:
+            self._keeping.consider(self.world)
+        return steps.more
+
+    def _tell(self, before: World, after: World, row: LogRow) -> None:
+        for callback in self._callbacks:
+            try:
+                callback(before, after, row)
+            except Exception:  # one who follows must not keep the others, or the world, from going on
+                log.exception("a follower of the log failed at revision %d", row.revision)
+
+    def _report(self, problem: CoreConfigError | None) -> None:
+        if problem is not None and (self.problem is None or str(problem) != str(self.problem)):
+            log.error("revision %d is served and nothing newer: %s", self.world.revision, problem)
+        elif problem is None and self.problem is not None:
+            log.warning("the log can be followed again, at revision %d", self.world.revision)
+        self.problem = problem
+
+    async def _pause(self, left: float, minimum: int) -> None:
+        """Wait for a hint, or a little: another process may be the one that commits."""
+        if left <= 0:
+            raise self._behind(minimum)
+        try:
+            async with asyncio.timeout(min(left, self._poll_interval, 0.1)):
+                await self._hint.wait()
+        except TimeoutError:
+            return
+
+    def _behind(self, minimum: int) -> Unavailable:
+        return Unavailable(
+            f"revision {minimum} has not arrived here yet, the newest is {self.world.revision}; try again",
+            code="behind",
+            revision=self.world.revision,
+            retry_after=1,
+        )
+
+
+def _newest_world(tx: Connection) -> tuple[World, CoreConfigError | None]:
+    """As far as the log is sound."""
+    world, problem, more = load_newest(tx), None, True
+    while more and problem is None:
+        steps: Steps = steps_after(tx, world)
+        world = steps.taken[-1][1] if steps.taken else world
+        problem, more = steps.problem, steps.more
+    return world, problem
+
+
+def _rebuilt(tx: Connection, nearest: World | None, revision: int) -> list[World]:
+    """The world at a revision, after the few before it that were met on the way: histories go backwards."""
+    if nearest is not None:
+        world, rows = nearest, rows_between(tx, nearest, revision)
+    else:
+        world, rows = load_start(tx, revision)
+    worlds = deque([world], maxlen=8)
+    for row in rows:
+        worlds.append(worlds[-1].advanced(row))
+    return list(worlds)
