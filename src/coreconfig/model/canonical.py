@@ -59,7 +59,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _number(number: float) -> str:
-    """A double as ECMAScript prints it (ECMA-262, Number::toString), which RFC 8785 section 3.2.2.3 adopts."""
+    """A double as ECMAScript prints it (ECMA-262, Number::toString), as RFC 8785 asks (section 3.2.2.3)."""
     if not isfinite(number):
         raise ValueError("NaN and infinities are not JSON numbers")
     if number == 0:

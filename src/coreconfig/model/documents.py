@@ -127,7 +127,7 @@ def check_document(document: Any) -> Iterator[Issue]:
 
 
 def check_attributes(document: Mapping[str, Any]) -> Iterator[Issue]:
-    """Faults of the members that are attributes of an environment; those that are absent are not looked at."""
+    """Faults of the members that are attributes of an environment; absent ones are not looked at."""
     if "name" in document and (not isinstance(document["name"], str) or not document["name"].strip()):
         yield Issue("blank_not_allowed", "a name is a text that is not blank", key="name")
     if "type" in document and document["type"] not in TYPES:
@@ -239,12 +239,18 @@ def _check_expiry(value: Any) -> Iterator[Issue]:
         text = "say 'never' or a date (YYYY-MM-DD); blank has no meaning"
         yield Issue("blank_not_allowed", text, key="expires_at")
         return
-    try:
-        if not _DATE.match(value):
-            raise ValueError(value)
-        (datetime if len(value) > 10 else date).fromisoformat(value)
-    except ValueError:
+    if not _is_date(value):
         yield Issue("bad_date", f"{value!r} is neither 'never' nor a date (YYYY-MM-DD)", key="expires_at")
+
+
+def _is_date(text: str) -> bool:
+    if not _DATE.match(text):
+        return False
+    try:
+        (datetime if len(text) > 10 else date).fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_parents(inherits: Any) -> Iterator[Issue]:

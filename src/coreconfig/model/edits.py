@@ -47,8 +47,8 @@ UPDATABLE = (
 class ValueEdit:
     """One path in one layer: the base layer of an environment, or a service's layer in it.
 
-    ``set`` puts a value there, ``merge`` folds an object into what lies there, ``delete`` takes the path out of
-    the layer (inherit again), ``unset`` writes that nothing inherited is left there.
+    ``set`` puts a value there, ``merge`` folds an object into what lies there, ``delete`` takes the path out
+    of the layer (inherit again), ``unset`` writes that nothing inherited is left there.
     """
 
     environment: str
@@ -119,7 +119,7 @@ def edit_from_json(said: Mapping[str, Any]) -> Edit:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """Where an edit moved a layer: at `path` and below it alone; the empty path means anywhere, parents too."""
+    """Where an edit moved a layer: at `path` and below it alone; the empty path means anywhere."""
 
     environment: str
     service: str | None
@@ -225,9 +225,8 @@ def _merged(there: Tree, value: Any) -> Tree:
     merged: Tree = there
     for name, child in value.items():
         under = merged.get(name, MISSING)
-        if _goes_on(under) and _goes_on(child):
-            child = _merged(under, child)
-        merged = set_at(merged, (name,), child)
+        goes_in = _goes_on(under) and _goes_on(child)
+        merged = set_at(merged, (name,), _merged(under, child) if goes_in else child)
     return merged
 
 

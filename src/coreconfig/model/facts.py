@@ -91,7 +91,9 @@ def _instances_out_of_range(
     low = get_at(properties, ("scalingPolicy", "minInstances"))
     high = get_at(properties, ("scalingPolicy", "maxInstances"))
     if (_number(low) and instances < low) or (_number(high) and instances > high):
-        text = f"{instances} instances of {service!r} in {environment!r} are outside its scalingPolicy ({_text(low)} to {_text(high)})"
+        bounds = f"{_text(low)} to {_text(high)}"
+        where = f"{service!r} in {environment!r}"
+        text = f"{instances} instances of {where} are outside its scalingPolicy ({bounds})"
         yield Issue("instances_out_of_range", text, key=f"services.{service}.instances")
 
 

@@ -128,10 +128,11 @@ class Pattern:
     def _skip_any(self, positions: set[int]) -> set[int]:
         """The positions, and those reached by letting a ``**`` stand for nothing."""
         closed = set(positions)
-        for position in sorted(positions):
-            while position < len(self._parts) and self._parts[position] == _ANY:
-                position += 1
-                closed.add(position)
+        for start in positions:
+            for position in range(start, len(self._parts)):
+                if self._parts[position] != _ANY:
+                    break
+                closed.add(position + 1)
         return closed
 
     def _step(self, positions: set[int], segment: str) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""References inside strings: ``${config:key}``, ``${vault:name}``, ``${env:NAME}``, and ``$${`` for a literal.
+"""References inside strings: ``${config:key}``, ``${vault:name}``, ``${env:NAME}``; ``$${`` is a literal.
 
 A string that is one reference takes the value and the type of its target; a reference inside a longer string
 is spliced in as text. The server resolves ``${config:...}`` in each view after the fold (`resolve_config`);
@@ -99,7 +99,7 @@ def resolve_config(tree: Tree, referring: Mapping[Path, Any]) -> tuple[Tree, lis
     """The folded tree with its `referring` leaves resolved, and every reference that cannot be.
 
     A leaf that cannot be resolved keeps its text. Issue codes: ``reference_dangling``, ``reference_cycle``,
-    ``reference_too_deep``, ``reference_spliced``, ``reference_budget``, ``string_too_long``, and those of keys.
+    ``reference_too_deep``, ``reference_spliced``, ``reference_budget``, ``string_too_long``, those of keys.
     """
     resolution = _ConfigResolution(tree)
     resolved = tree
@@ -160,8 +160,8 @@ class _ConfigResolution:
             )
         if spliced and any(reference.scheme != "config" for reference in references_in(target)):
             raise UnresolvedReferences(
-                f"{part} stands inside a longer string and its target holds a ${{vault:}} or ${{env:}} reference;"
-                " refer to it as the whole value",
+                f"{part} stands inside a longer string and its target holds a ${{vault:}} or ${{env:}}"
+                " reference; refer to it as the whole value",
                 code="reference_spliced",
             )
         return self.value_of(target, (*trail, path))

@@ -140,7 +140,7 @@ def origin_at(origins: Origins, path: Path) -> int | None:
 
 
 def explain(layers: Sequence[Layer], path: Path) -> list[Contribution]:
-    """What each layer says at, above or below a path, strongest first; `effective` where some of it is left."""
+    """What each layer says at, above or below a path, strongest first."""
     _, origins = resolve_with_origins(layers)
     winners = _indices_below(_origins_at(origins, path))
     said = [

@@ -25,7 +25,7 @@ def sealing_ancestors(environments: Environments, environment: str) -> list[tupl
 def broken_seals(
     environments: Environments, environment: str, services: Iterable[str | None]
 ) -> Iterator[Issue]:
-    """Every sealed leaf that this environment resolves otherwise, naming the layers in the way (``sealed``)."""
+    """Every sealed leaf that this environment resolves otherwise, and the layers in the way (``sealed``)."""
     ancestors = sealing_ancestors(environments, environment)
     if not ancestors:
         return

@@ -74,16 +74,18 @@ def resolved_at(layers: Sequence[Layer], path: Path) -> Any:
     return get_at(fold([_narrowed(layer.tree, path) for layer in layers]), path)
 
 
-def check_view_size(environments: Environments, view: View) -> list[Issue]:
+def check_view_size(
+    environments: Environments, environment: str, service: str | None, *, view: View | None = None
+) -> list[Issue]:
     """Whether a view is over its limit (``view_too_large``); exact work only where it could be."""
-    layers = layers_of(environments, view.environment, view.service, must_know=False)
+    layers = layers_of(environments, environment, service, must_know=False)
     heaviest = sum(environments[layer.environment].weight(layer.service).bytes for layer in layers)
-    if not view.referring and heaviest <= MAX_VIEW_BYTES:
+    if view is None and heaviest <= MAX_VIEW_BYTES:
         return []
-    size = weigh_layer(view.tree).bytes
+    size = weigh_layer(view.tree if view else fold([layer.tree for layer in layers])).bytes
     if size <= MAX_VIEW_BYTES:
         return []
-    whose = f"{view.environment}/{view.service}" if view.service else view.environment
+    whose = f"{environment}/{service}" if service else environment
     text = f"{whose} would resolve to {size} bytes, at most {MAX_VIEW_BYTES} are allowed"
     return [Issue("view_too_large", text)]
 

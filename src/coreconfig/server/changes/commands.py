@@ -1,0 +1,163 @@
+"""Proposing a change: judged at the head outside any write transaction, then committed in one short one."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from coreconfig.errors import Conflict, CoreConfigError
+from coreconfig.model.edits import edit_to_json
+from coreconfig.server.access.caller import Caller
+from coreconfig.server.changes import idempotency, store
+from coreconfig.server.changes.guards import meets, unmoved_since
+from coreconfig.server.changes.impact import move_json, pair_json
+from coreconfig.server.changes.judge import Judgement, judge
+from coreconfig.server.changes.model import Proposal, Receipt, State
+from coreconfig.server.changes.movements import movements_of
+from coreconfig.server.changes.rights import authorise
+from coreconfig.server.revisions.log import append, lock_head, rows_after
+from coreconfig.server.revisions.world import World
+from coreconfig.server.web.services import Transactions
+
+_ATTEMPTS = 3
+_ROWS_TO_LOOK_AT = 1_000
+
+
+class Replica(Protocol):
+    """What proposing needs of this process's world."""
+
+    @property
+    def world(self) -> World:
+        """The newest world that is known here."""
+
+    @property
+    def problem(self) -> CoreConfigError | None:
+        """Why this replica cannot go on, if it cannot."""
+
+    async def catch_up(self, minimum: int | None = None) -> World:
+        """The world at `minimum` or later."""
+
+    def notice(self) -> None:
+        """There may be rows."""
+
+
+def utc_now() -> str:
+    """The present time in UTC, as rows carry it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    world: World
+    judgement: Judgement
+
+
+class Proposals:
+    """Where changes are proposed in this process; one is judged and committed at a time.
+
+    Otherwise writers of one process would find each other's rows at every commit and judge again and again.
+    Other replicas are met in the transaction.
+    """
+
+    def __init__(self, database: Transactions, replica: Replica, clock: Callable[[], str] = utc_now) -> None:
+        self._database = database
+        self._replica = replica
+        self._clock = clock
+        self._turn = asyncio.Lock()
+
+    async def propose(self, caller: Caller, proposal: Proposal, *, dry_run: bool = False) -> Receipt:
+        """Make a change, or with `dry_run` only say what it would do.
+
+        Raises `Denied`, `Invalid` with every issue, `Conflict` (``conflict``, ``idempotency_mismatch``),
+        `PreconditionFailed`, and what the store raises when it cannot write. Then nothing is stored.
+        """
+        authorise(caller, proposal.edits)
+        if dry_run:
+            judged = await self._judge(proposal)
+            return _receipt(None, "draft", judged.world.revision, judged.judgement)
+        async with self._turn:
+            receipt = await self._commit(caller, proposal)
+            self._replica.notice()
+            await self._replica.catch_up(receipt.revision)
+        return receipt
+
+    async def _judge(self, proposal: Proposal) -> _Judged:
+        if self._replica.problem is not None:
+            raise self._replica.problem
+        world = self._replica.world
+        return _Judged(world, await asyncio.to_thread(judge, world.environments, proposal.edits))
+
+    async def _commit(self, caller: Caller, proposal: Proposal) -> Receipt:
+        if (known := await self._answered(caller, proposal)) is not None:
+            return known
+        for _ in range(_ATTEMPTS):
+            judged = await self._judge(proposal)
+            receipt = await self._database.writing(partial(self._write, caller, proposal, judged))
+            if receipt is not None:
+                return receipt
+            await self._replica.catch_up()
+        raise Conflict(
+            f"other changes to the same keys came in between {_ATTEMPTS} times; try again",
+            revision=self._replica.world.revision,
+        )
+
+    async def _answered(self, caller: Caller, proposal: Proposal) -> Receipt | None:
+        """The receipt of the same request, if this is a retry: it must not even be judged again."""
+        if proposal.idempotency_key is None:
+            return None
+        return await self._database.reading(lambda tx: idempotency.answered(tx, caller.principal, proposal))
+
+    def _write(self, caller: Caller, proposal: Proposal, judged: _Judged, tx: Connection) -> Receipt | None:
+        """Everything in one transaction; None if what came in between calls for another judgement."""
+        if (known := idempotency.answered(tx, caller.principal, proposal)) is not None:
+            return known
+        head = lock_head(tx)
+        world, judgement = judged.world, judged.judgement
+        if head.epoch != world.epoch:
+            return None
+        if head.revision != world.revision:
+            between = rows_after(tx, world.revision, _ROWS_TO_LOOK_AT)
+            if meets(between, world.environments, judgement.touches):
+                return None
+        if proposal.guard is not None:
+            proposal.guard(tx, head.epoch)
+        if proposal.expected_revision is not None:
+            unmoved_since(tx, proposal.edits, proposal.expected_revision)
+        now = self._clock()
+        row = append(
+            tx,
+            head,
+            kind=proposal.kind,
+            change_id=new_id(),
+            author=caller.principal,
+            reason=proposal.reason,
+            committed_at=now,
+            edits=[edit_to_json(edit) for edit in proposal.edits],
+            movements=movements_of(judgement.impact, proposal.edits),
+        )
+        receipt = _receipt(row.change_id, "completed", row.revision, judgement)
+        store.save(tx, caller, proposal, receipt, row, now)
+        idempotency.remember(tx, caller.principal, proposal, receipt, now)
+        return receipt
+
+
+def new_id() -> str:
+    """A fresh id for a change."""
+    return f"chg-{secrets.token_hex(8)}"
+
+
+def _receipt(change: str | None, state: State, revision: int, judgement: Judgement) -> Receipt:
+    return Receipt(
+        id=change,
+        state=state,
+        revision=revision,
+        affected=[pair_json(pair) for pair in judgement.impact.affected],
+        effective=[move_json(move) for move in judgement.impact.moves],
+    )
