@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.model import strategies as our
 
 from coreconfig.errors import NotFound
 from coreconfig.model.canonical import same
@@ -21,7 +22,6 @@ from coreconfig.model.resolution import (
     resolve_with_origins,
 )
 from coreconfig.model.trees import MISSING, delete_at, get_at, leaves, plain, set_at
-from tests.unit.model import strategies as our
 
 
 def environments(*documents):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.model import strategies as our
 
 from coreconfig.model.canonical import same
 from coreconfig.model.documents import from_document
@@ -11,7 +12,6 @@ from coreconfig.model.edits import ValueEdit, apply_edits
 from coreconfig.model.snapshots import apply, diff, digest_after, digest_of, moved_nodes
 from coreconfig.model.trees import MISSING, Wide, flatten, get_at, plain, shared, unflatten
 from coreconfig.model.views import advance_view, build_view
-from tests.unit.model import strategies as our
 
 
 def wide(tree):
@@ -105,7 +105,9 @@ def test_a_view_kept_up_to_date_equals_one_that_is_built_anew(bases, services, d
         assert same(plain(apply(before.tree, changes)), plain(fresh.tree))
         assert set(view.issues) == set(fresh.issues)
         for env in envs.values():
-            again = from_document({"id": env.id, "type": "development", "overrides": {"configuration": plain(env.base)}})
+            again = from_document(
+                {"id": env.id, "type": "development", "overrides": {"configuration": plain(env.base)}}
+            )
             assert again.base_weight == env.base_weight
 
 
