@@ -1,0 +1,1 @@
+"""Who needs what: views kept ready, read over HTTP and pushed over the stream."""

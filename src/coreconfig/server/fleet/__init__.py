@@ -1,0 +1,1 @@
+"""The instances that are connected: what they run, what they refused and how they are."""
