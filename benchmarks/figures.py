@@ -1,0 +1,100 @@
+"""One figure: a measurement, its reference, their ratio, and the bound that the ratio has to keep."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`seconds` of the thing and of its reference are medians; `ratio` is the median of paired ratios."""
+
+    name: str
+    reference: str
+    seconds: float
+    reference_seconds: float
+    ratio: float
+    bound: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the ratio keeps its bound."""
+        return self.ratio <= self.bound
+
+    def to_json(self) -> dict[str, Any]:
+        """The figure as the JSON report lists it."""
+        return {**asdict(self), "met": self.met}
+
+
+def compare(
+    name: str,
+    measure: Callable[[], float],
+    reference: str,
+    measure_reference: Callable[[], float],
+    *,
+    bound: float,
+    rounds: int = 7,
+) -> Figure:
+    """Measure both in turn, so that a machine whose speed drifts does not favour either."""
+    pairs = [(measure(), measure_reference()) for _ in range(rounds)]
+    return Figure(
+        name,
+        reference,
+        statistics.median(thing for thing, _ in pairs),
+        statistics.median(other for _, other in pairs),
+        statistics.median(thing / other for thing, other in pairs),
+        bound,
+    )
+
+
+def timed(work: Callable[[], object]) -> Callable[[], float]:
+    """A measurement of one call, in seconds, with the garbage of others out of the way."""
+
+    def measure() -> float:
+        gc.collect()
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    return measure
+
+
+def per_iteration(statement: str, names: dict[str, Any], *, iterations: int = 200_000) -> Callable[[], float]:
+    """A measurement of a statement inside a plain loop, in seconds each; the loop is taken off."""
+    source = "def loop(n):\n    for _ in range(n):\n        {}\n"
+    running: dict[str, Any] = dict(names)
+    empty: dict[str, Any] = {}
+    exec(source.format(statement), running)  # noqa: S102  # the statement is a literal of a benchmark
+    exec(source.format("pass"), empty)  # noqa: S102  # the same
+
+    def measure() -> float:
+        return max(_clocked(running["loop"], iterations) - _clocked(empty["loop"], iterations), 1e-12)
+
+    return measure
+
+
+def _clocked(loop: Callable[[int], None], iterations: int) -> float:
+    began = time.perf_counter()
+    loop(iterations)
+    return (time.perf_counter() - began) / iterations
+
+
+def process(*command: str) -> Callable[[], float]:
+    """A measurement of a whole process from start to exit, in seconds."""
+
+    def measure() -> float:
+        began = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return time.perf_counter() - began
+
+    return measure
+
+
+PYTHON = sys.executable
