@@ -6,6 +6,7 @@ import ipaddress
 import json
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +23,7 @@ TIMEOUT = 30.0
 """Seconds without an answer after which the server counts as unreachable."""
 _ATTEMPTS = 3
 _WAITING = 202
+_MINIMUM = "X-CoreConfig-Min-Revision"
 
 
 class Unreachable(Unavailable):
@@ -76,9 +78,28 @@ class Api:
     def get(self, path: str, *, etag: str | None = None, **query: Any) -> Answer:
         """Read; never something older than what was seen from this server before."""
         headers = {"If-None-Match": etag} if etag else {}
-        if minimum := self._remembered.revision:
-            headers["X-CoreConfig-Min-Revision"] = str(minimum)
+        minimum = self._remembered.revision if query.get("at") is None else None
+        if minimum is None:
+            return self._send("GET", path, headers, None, query)
+        try:
+            return self._send("GET", path, {**headers, _MINIMUM: str(minimum)}, None, query)
+        except Unavailable as error:
+            if error.code != "behind" or not self._is_another_log():
+                raise
+        self._remembered.forget()
         return self._send("GET", path, headers, None, query)
+
+    def _is_another_log(self) -> bool:
+        """Whether a server that is "behind" has another log than the one whose revision is remembered.
+
+        So it is when it holds nothing at all, or when its newest, lower revision was committed after the
+        higher one had been seen: numbers only grow. A replica that merely lags shows neither.
+        """
+        newest = self._send("GET", "/v1/revisions", {}, None, {"limit": 1}).body["revisions"]
+        if not newest:
+            return True
+        committed = datetime.fromisoformat(newest[0]["timestamp"]).timestamp()
+        return self._remembered.seen_at is not None and committed > self._remembered.seen_at
 
     def find(self, path: str, code: str, **query: Any) -> Answer | None:
         """Read what may not exist: None when the server answers `NotFound` with this code."""
@@ -96,7 +117,7 @@ class Api:
     def change(self, edits: list[dict[str, Any]], *, reason: str | None = None, **more: Any) -> Answer:
         """Propose a change of several edits; `dry_run` judges it and stores nothing."""
         query = {"dry_run": "true"} if more.pop("dry_run", False) else {}
-        body = {"edits": edits, "reason": reason, **more}
+        body = {"edits": edits, "reason": reason, "source": "cli", **more}
         said = {name: value for name, value in body.items() if value is not None}
         return self.write("POST", "/v1/changes", said, **query)
 

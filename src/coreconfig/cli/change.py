@@ -9,7 +9,7 @@ import click
 
 from coreconfig.cli.api import Api
 from coreconfig.cli.output import Output, compact
-from coreconfig.cli.receipts import effects
+from coreconfig.cli.receipts import effects, place
 from coreconfig.cli.remote import remote
 
 
@@ -61,7 +61,7 @@ def description(body: dict[str, Any]) -> list[str]:
 
 def edit_line(edit: dict[str, Any]) -> str:
     """One edit as a sentence without a verb too many."""
-    where = "/".join(filter(None, (edit["environment"], edit.get("service"))))
+    where = place(edit)
     if edit.get("kind") == "environment":
         return f"{edit['operation']} environment {where}"
     value = f" = {compact(edit['value'])}" if "value" in edit else ""

@@ -8,6 +8,7 @@ import click
 
 from coreconfig.cli.api import Api
 from coreconfig.cli.output import Output, compact
+from coreconfig.cli.receipts import place
 from coreconfig.cli.remote import remote
 from coreconfig.cli.targets import Target, key_argument, target_argument
 
@@ -41,7 +42,7 @@ def explanation(target: Target, body: dict[str, Any]) -> list[str]:
 
 
 def _contribution(one: dict[str, Any]) -> tuple[str, str, str, str]:
-    where = "/".join(filter(None, (one["environment"], one.get("service"))))
+    where = place(one)
     says = compact(one["value"]) if "value" in one else ""
     since = f"revision {one['revision']}" if one.get("revision") is not None else ""
     who = f"by {one['author']}" if one.get("author") else ""

@@ -51,6 +51,11 @@ def effects(receipt: dict[str, Any], limit: int = _SHOWN) -> list[str]:
 
 def _effect(moved: dict[str, Any]) -> str:
     old, new = (compact(moved[side]) if side in moved else "(nothing)" for side in ("old", "new"))
-    views = ", ".join("/".join(filter(None, view)) for view in moved.get("views") or [])
+    views = ", ".join(place(view) for view in moved.get("views") or [])
     change = f"{click.style(old, fg='red')} -> {click.style(new, fg='green')}"
     return f"  {moved['key']}: {change}" + (f"  in {views}" if views else "")
+
+
+def place(view: dict[str, Any]) -> str:
+    """``ENV`` or ``ENV/SERVICE``, as it is typed."""
+    return "/".join(filter(None, (view["environment"], view.get("service"))))

@@ -21,6 +21,15 @@ class Remembered:
         name = hashlib.sha256(url.encode()).hexdigest()[:24]
         self._file = (folder or cache_folder()) / "seen" / name
         self.revision = self._read()
+        """The newest revision that was seen; None when nothing is known."""
+
+    @property
+    def seen_at(self) -> float | None:
+        """When that was, in seconds since the epoch."""
+        try:
+            return self._file.stat().st_mtime
+        except OSError:
+            return None
 
     def saw(self, revision: int | None) -> None:
         """Keep the revision if it is the newest."""

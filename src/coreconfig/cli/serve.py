@@ -6,40 +6,46 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
+from typing import Any
 
 import click
 
 from coreconfig.errors import CoreConfigError
 
+_DATABASE = "Where everything is stored, a plain path is an SQLite file; else sqlite:///coreconfig.db."
+
 
 @click.command()
+@click.option("--database", metavar="URL", envvar="CORECONFIG_DATABASE", help=_DATABASE)
+@click.option("--host", metavar="ADDRESS", help="The address to listen on; else 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Else 8400; 0 takes a free one.")
 @click.option(
-    "--database",
-    metavar="URL",
-    envvar="CORECONFIG_DATABASE",
-    default="sqlite:///coreconfig.db",
-    show_default=True,
-    help="Where everything is stored; a plain path is an SQLite file.",
+    "--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificate (PEM)."
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8400, show_default=True)
 @click.option(
-    "--stop-with-stdin", is_flag=True, help="Stop when standard input closes: never outlive who began it."
+    "--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its key (PEM)."
 )
-def serve(*, database: str, host: str, port: int, stop_with_stdin: bool) -> int:
+@click.option("--behind-proxy", is_flag=True, default=None, help="Something in front of it speaks TLS.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Else info.")
+@click.option(
+    "--stop-with-stdin", is_flag=True, help="Stop when standard input closes: do not outlive who began it."
+)
+def serve(*, database: str | None, stop_with_stdin: bool, **given: Any) -> None:
     """Start the server; Ctrl-C stops it.
 
-    As long as no token exists it listens on this machine only, and everybody on it may do everything.
+    As long as no token exists it listens on this machine only, and everybody on it may do everything. Each
+    option, and some that have none, can be given as CORECONFIG_SERVER_<NAME> too.
     """
-    if stop_with_stdin:
-        threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     try:
         from coreconfig.server.serve import serve as run_server
         from coreconfig.server.settings import Settings
     except ModuleNotFoundError as error:
         raise not_installed(error) from error
-    run_server(Settings(database_url=database_url(database), host=host, port=port))
-    return 0
+    settings = Settings.read(os.environ, database_url=database and database_url(database), **given)
+    if stop_with_stdin:
+        threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+    run_server(settings)
 
 
 def database_url(text: str) -> str:

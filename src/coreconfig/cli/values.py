@@ -9,7 +9,7 @@ import click
 
 from coreconfig.cli.api import Api
 from coreconfig.cli.output import Output, compact
-from coreconfig.cli.receipts import print_receipt
+from coreconfig.cli.receipts import place, print_receipt
 from coreconfig.cli.remote import remote
 from coreconfig.cli.targets import Target, key_argument, read_key, read_value, target_argument
 from coreconfig.errors import Invalid
@@ -62,9 +62,7 @@ def _show_origins(out: Output, body: dict[str, Any]) -> None:
     origins = body.get("provenance") or {}
     rows = []
     for key, value in sorted(body["values"].items()):
-        origin = origins.get(key) or {}
-        where = "/".join(filter(None, (origin.get("environment"), origin.get("service"))))
-        rows.append((key, compact(value), where))
+        rows.append((key, compact(value), place(origins[key]) if key in origins else None))
     out.table(("KEY", "VALUE", "FROM"), rows)
 
 

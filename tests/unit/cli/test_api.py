@@ -13,7 +13,7 @@ import pytest
 
 from coreconfig.cli.api import Api, Unreachable
 from coreconfig.cli.remembered import Remembered
-from coreconfig.errors import Conflict, Invalid, NotFound, ProtocolError
+from coreconfig.errors import Conflict, Invalid, NotFound, ProtocolError, Unavailable
 
 
 class ScriptedServer(ThreadingHTTPServer):
@@ -105,13 +105,41 @@ def test_a_look_at_the_past_is_not_remembered(server: ScriptedServer, api: Api) 
     assert "x-coreconfig-min-revision" not in server.seen[1][2]
 
 
+BEHIND = (503, {}, {"error": {"code": "behind", "message": "not there yet"}})
+
+
+def seven_is_seen(server: ScriptedServer, api: Api) -> None:
+    server.script.append((200, {"X-CoreConfig-Revision": "7"}, {}))
+    api.get("/v1/x")
+
+
+def test_a_server_that_lags_is_not_read(server: ScriptedServer, api: Api) -> None:
+    """Its newest revision is older than what was seen: it is the same log, and it has to catch up."""
+    seven_is_seen(server, api)
+    server.script = [BEHIND, (200, {}, {"revisions": [{"revision": 6, "timestamp": "2020-01-01T00:00:00Z"}]})]
+    with pytest.raises(Unavailable, match="not there yet"):
+        api.get("/v1/x")
+
+
+@pytest.mark.parametrize("revisions", [[], [{"revision": 2, "timestamp": "2999-01-01T00:00:00Z"}]])
+def test_another_installation_at_the_same_address_is_read(
+    server: ScriptedServer, api: Api, revisions: list[dict[str, Any]]
+) -> None:
+    """An empty log, or a lower number committed after a higher one was seen, is not the log of before."""
+    seven_is_seen(server, api)
+    server.script = [BEHIND, (200, {}, {"revisions": revisions}), (200, {}, {"new": True}), (200, {}, {})]
+    assert api.get("/v1/x").body == {"new": True}
+    api.get("/v1/x")
+    assert "x-coreconfig-min-revision" not in server.seen[-1][2]
+
+
 def test_a_write_that_was_cut_off_is_sent_again_under_the_same_key(server: ScriptedServer, api: Api) -> None:
     """The idempotency key is what keeps it from being applied twice."""
     server.script = [None, (200, {}, {"revision": 1})]
     api.change([{"kind": "value"}], reason="because")
     (_, _, first, body), (_, _, second, again) = server.seen
     assert first["idempotency-key"] == second["idempotency-key"]
-    assert body == again == b'{"edits": [{"kind": "value"}], "reason": "because"}'
+    assert body == again == b'{"edits": [{"kind": "value"}], "reason": "because", "source": "cli"}'
 
 
 def test_two_writes_have_two_keys(server: ScriptedServer, api: Api) -> None:
