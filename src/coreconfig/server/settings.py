@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 from coreconfig.errors import Issue
 from coreconfig.model.values import refuse
@@ -36,45 +34,6 @@ class Settings:
 
     def __post_init__(self) -> None:
         refuse(list(_faults(self)), "the server's settings cannot be used")
-
-    @classmethod
-    def read(cls, environ: Mapping[str, str], **given: Any) -> Self:
-        """The settings given, else ``CORECONFIG_SERVER_<NAME>`` variables, else the defaults.
-
-        None counts as not given. Raises `Invalid` with every issue at once.
-        """
-        values = {name: value for name, value in given.items() if value is not None}
-        issues = []
-        for one in fields(cls):
-            variable = f"CORECONFIG_SERVER_{one.name.upper()}"
-            text = environ.get(variable, "")
-            if one.name in values or not text:
-                continue
-            try:
-                values[one.name] = _READERS[str(one.type)](text)
-            except ValueError:
-                issues.append(
-                    Issue("bad_setting", f"{text!r} is not {_MEANING[str(one.type)]}", key=variable)
-                )
-        refuse(issues, "the server's settings cannot be used")
-        return cls(**values)
-
-
-def _flag(text: str) -> bool:
-    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-    if text.lower() not in known:
-        raise ValueError(text)
-    return known[text.lower()]
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "str": str,
-    "int": int,
-    "float": float,
-    "bool": _flag,
-    "Path | None": Path,
-}
-_MEANING = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 
 
 def _faults(settings: Settings) -> list[Issue]:

@@ -125,7 +125,10 @@ def _move_head(tx: Connection, head: Head, epoch: int, revision: int, hashed: st
 
 def rows_after(tx: Connection, revision: int, limit: int) -> list[LogRow]:
     """At most `limit` rows that follow a revision, ascending. Raises `StoreIntegrity` if one is damaged."""
-    return list(chain_after(tx, revision, _hash_at(tx, revision), limit)[0])
+    rows, problem = chain_after(tx, revision, _hash_at(tx, revision), limit)
+    if problem is not None:
+        raise problem
+    return rows
 
 
 def chain_after(

@@ -101,6 +101,28 @@ def history(
     return [Moved(*row) for row in found]
 
 
+def last_edited(
+    tx: Connection, environment: str, service: str | None, path: Path, *, until: int | None = None
+) -> Moved | None:
+    """The revision that last edited what a layer itself says at, above or below a key, at most `until`.
+
+    An environment that was created from a document edited all of its layers.
+    """
+    entry = _holds(_movement.entries, service)
+    whole = and_(_movement.key == "", _holds(_movement.services, service), _log.kind == "environment")
+    known = () if until is None else (_movement.revision <= until,)
+    found = tx.execute(
+        select(
+            _log.revision, _log.epoch, _log.kind, _log.change_id, _log.author, _log.reason, _log.committed_at
+        )
+        .join(tables.movement, _movement.revision == _log.revision)
+        .where(_movement.environment == environment, _related(path), or_(entry, whole), *known)
+        .order_by(desc(_log.revision))
+        .limit(1)
+    ).first()
+    return None if found is None else Moved(*found)
+
+
 def _related(path: Path) -> ColumnElement[bool]:
     """At, above or below a path: ``/`` follows ``.``, so the range holds all that begins with ``key.``."""
     if not path:
