@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from coreconfig.errors import CoreConfigError, Invalid, Issue
+from coreconfig.errors import Conflict, CoreConfigError, Invalid, Issue, NotFound
 from coreconfig.model.documents import (
     check_attributes,
     check_name_of,
@@ -23,7 +23,7 @@ from coreconfig.model.environments import Environment, Environments, ServiceEntr
 from coreconfig.model.facts import check_facts
 from coreconfig.model.keys import Path, format_key, parse_key
 from coreconfig.model.trees import MISSING, Tree, delete_at, get_at, is_object, plain, set_at
-from coreconfig.model.values import MAX_EDITS, UNSET, check_value, is_unset, refuse
+from coreconfig.model.values import MAX_EDITS, MAX_ISSUES, UNSET, check_value, is_unset, refuse
 from coreconfig.model.weights import Weight, reweigh
 
 ValueOperation = Literal["set", "merge", "delete", "unset"]
@@ -135,13 +135,16 @@ class Applied:
 
 
 def apply_edits(environments: Environments, edits: Iterable[Edit]) -> Applied:
-    """The environments after the edits, in order. Raises `Invalid` with every issue at once.
+    """The environments after the edits, in order. Raises one error with every issue at once.
+
+    That is `NotFound` (``unknown_environment``), `Conflict` (``environment_exists``,
+    ``environment_has_children``), else `Invalid`.
 
     What the whole then means (parents, seals, references) is checked by `check_structure` and by views.
     """
     after = dict(environments)
     touches: list[Touch] = []
-    issues: list[Issue] = []
+    errors: list[CoreConfigError] = []
     for edit in edits:
         try:
             touches += (
@@ -149,9 +152,22 @@ def apply_edits(environments: Environments, edits: Iterable[Edit]) -> Applied:
             )
         except CoreConfigError as error:
             key = format_key(edit.path) if isinstance(edit, ValueEdit) else edit.environment
-            issues += error.issues or [Issue(error.code, error.message, key=key)]
-    refuse(issues, "the change cannot be applied")
+            error.issues = error.issues or (Issue(error.code, error.message, key=key),)
+            errors.append(error)
+    if errors:
+        raise _together(errors)
     return Applied(after, tuple(dict.fromkeys(touches)))
+
+
+def _together(errors: Sequence[CoreConfigError]) -> CoreConfigError:
+    """One error for all: of their class where they share it."""
+    if len(errors) == 1:
+        return errors[0]
+    kinds, codes = {type(error) for error in errors}, {error.code for error in errors}
+    kind = kinds.pop() if len(kinds) == 1 else Invalid
+    code = codes.pop() if len(codes) == 1 else "invalid"
+    issues = [issue for error in errors for issue in error.issues]
+    return kind("the change cannot be applied", code=code, issues=issues[:MAX_ISSUES])
 
 
 def check_structure(environments: Environments, edits: Sequence[Edit]) -> list[Issue]:
@@ -243,7 +259,7 @@ def _refuse_below_unset(layer: Tree, path: Path) -> None:
 def _existing(environments: Mapping[str, Environment], name: str) -> Environment:
     found = environments.get(name)
     if found is None:
-        raise Invalid(f"there is no environment {name!r}", code="unknown_environment")
+        raise NotFound(f"there is no environment {name!r}", code="unknown_environment")
     return found
 
 
@@ -251,7 +267,7 @@ def _apply_environment(environments: dict[str, Environment], edit: EnvironmentEd
     name = edit.environment
     if edit.operation == "create":
         if name in environments:
-            raise Invalid(f"the environment {name!r} exists already", code="environment_exists")
+            raise Conflict(f"the environment {name!r} exists already", code="environment_exists")
         environments[name] = from_document({**edit.document, "id": name})
         return [Touch(name, None, ())]
     current = _existing(environments, name)
@@ -261,7 +277,7 @@ def _apply_environment(environments: dict[str, Environment], edit: EnvironmentEd
         return [Touch(name, None, ())] if moved else []
     if dependent := children(environments, name):
         names = ", ".join(sorted(dependent))
-        raise Invalid(f"{name!r} still has children: {names}", code="environment_has_children")
+        raise Conflict(f"{name!r} still has children: {names}", code="environment_has_children")
     del environments[name]
     return [Touch(name, None, ())]
 

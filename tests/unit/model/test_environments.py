@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.model import strategies as our
 
-from coreconfig.errors import Invalid
+from coreconfig.errors import Invalid, NotFound
 from coreconfig.model.canonical import same
 from coreconfig.model.documents import from_document, to_document
 from coreconfig.model.edits import ValueEdit, apply_edits, check_structure, edit_to_json, edits_from_json
@@ -198,7 +198,7 @@ def test_every_fault_of_a_document_is_listed_at_once():
 def test_edits_are_checked_together_and_nothing_is_applied_by_halves():
     """The second edit fails, so the first has no effect either."""
     envs = {"e": from_document({"id": "e", "type": "testing"})}
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(NotFound) as caught:
         apply_edits(envs, [ValueEdit("e", None, ("a",), "set", 1), ValueEdit("gone", None, ("a",), "set", 1)])
     assert caught.value.code == "unknown_environment"
     assert envs["e"].base == {}
