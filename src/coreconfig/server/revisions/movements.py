@@ -109,7 +109,9 @@ def last_edited(
     An environment that was created from a document edited all of its layers.
     """
     entry = _holds(_movement.entries, service)
-    whole = and_(_movement.key == "", _holds(_movement.services, service), _log.kind == "environment")
+    # edits are canonical JSON, so this text stands in it for a creation and for nothing else
+    created = f'"environment":"{environment}","kind":"environment","operation":"create"'
+    whole = _log.edits.like(f"%{created}%")
     known = () if until is None else (_movement.revision <= until,)
     found = tx.execute(
         select(
