@@ -22,7 +22,7 @@ def descendants_running(folder: Path) -> list[str]:
         if not process.name.isdigit():
             continue
         try:
-            place = os.readlink(process / "cwd")
+            place = str((process / "cwd").readlink())
         except OSError:  # it is gone, or not ours to look at
             continue
         if place.startswith(str(folder)) and int(process.name) != os.getpid():

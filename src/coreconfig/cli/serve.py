@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from coreconfig.errors import CoreConfigError
 _DATABASE = "Where everything is stored, a plain path is an SQLite file; else sqlite:///coreconfig.db."
 
 
-@click.command()
+@click.command(context_settings={"auto_envvar_prefix": "CORECONFIG_SERVER"})
 @click.option("--database", metavar="URL", envvar="CORECONFIG_DATABASE", help=_DATABASE)
 @click.option("--host", metavar="ADDRESS", help="The address to listen on; else 127.0.0.1.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Else 8400; 0 takes a free one.")
@@ -35,17 +36,25 @@ def serve(*, database: str | None, stop_with_stdin: bool, **given: Any) -> None:
     """Start the server; Ctrl-C stops it.
 
     As long as no token exists it listens on this machine only, and everybody on it may do everything. Each
-    option, and some that have none, can be given as CORECONFIG_SERVER_<NAME> too.
+    option can be given as CORECONFIG_SERVER_<OPTION> too.
     """
     try:
-        from coreconfig.server.serve import serve as run_server
+        from coreconfig.server.serve import run
         from coreconfig.server.settings import Settings
     except ModuleNotFoundError as error:
         raise not_installed(error) from error
-    settings = Settings.read(os.environ, database_url=database and database_url(database), **given)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if database is not None:
+        chosen["database_url"] = database_url(database)
+    settings = Settings(**chosen)
     if stop_with_stdin:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
-    run_server(settings)
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how a person stops it, not a failure
+        run(settings, ready=_say_ready)
+
+
+def _say_ready(url: str) -> None:
+    click.echo(f"serving at {url}, stop with Ctrl-C", err=True)
 
 
 def database_url(text: str) -> str:
