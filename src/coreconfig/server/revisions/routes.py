@@ -53,15 +53,27 @@ def routes() -> list[BaseRoute]:
     """The read operations on the log."""
     return [
         Operation(
-            "GET", "/v1/revisions", list_revisions, id="list_revisions", tag="revisions",
-            summary="The log, newest first", parameters=(BEFORE, LIMIT, MIN_REVISION), answers={200: RevisionList},
+            "GET",
+            "/v1/revisions",
+            list_revisions,
+            id="list_revisions",
+            tag="revisions",
+            summary="The log, newest first",
+            parameters=(BEFORE, LIMIT, MIN_REVISION),
+            answers={200: RevisionList},
         ),
         Operation(
-            "GET", "/v1/revisions/{n}", show_revision, id="show_revision", tag="revisions",
-            summary="One revision with its edits", parameters=(MIN_REVISION,), answers={200: RevisionAnswer},
+            "GET",
+            "/v1/revisions/{n}",
+            show_revision,
+            id="show_revision",
+            tag="revisions",
+            summary="One revision with its edits",
+            parameters=(MIN_REVISION,),
+            answers={200: RevisionAnswer},
             errors=(404,),
         ),
-    ]  # fmt: skip
+    ]
 
 
 async def list_revisions(request: Request) -> Response:
@@ -74,7 +86,9 @@ async def list_revisions(request: Request) -> Response:
     )
     page = rows[:limit]
     following = page[-1].revision if len(rows) > limit else None
-    return json_response({"revisions": [_summary(row) for row in page], "next": following}, revision=world.revision)
+    return json_response(
+        {"revisions": [_summary(row) for row in page], "next": following}, revision=world.revision
+    )
 
 
 async def show_revision(request: Request) -> Response:

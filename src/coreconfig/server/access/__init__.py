@@ -1,0 +1,1 @@
+"""Who is asking and what that principal may do: pure decisions, no tables and no clock."""

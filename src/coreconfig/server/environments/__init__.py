@@ -1,0 +1,1 @@
+"""Environments as they are read; every write is a change."""

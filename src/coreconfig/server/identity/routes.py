@@ -1,0 +1,153 @@
+"""``/v1/tokens``: list, create, revoke."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Protocol
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from coreconfig.server.access.actions import Action
+from coreconfig.server.access.caller import caller_of
+from coreconfig.server.access.decisions import demand
+from coreconfig.server.identity import commands
+from coreconfig.server.identity.keyring import Keyring
+from coreconfig.server.identity.queries import all_tokens
+from coreconfig.server.identity.tokens import TokenRecord
+from coreconfig.server.web.bodies import read_model
+from coreconfig.server.web.models import Answer, Body
+from coreconfig.server.web.operations import Operation
+from coreconfig.server.web.parameters import TOKEN
+from coreconfig.server.web.responses import json_response
+from coreconfig.server.web.services import Transactions
+
+Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,62}$")]
+Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+EnvironmentScope = Annotated[str, Field(pattern=r"^(\*|[a-z0-9][a-z0-9-]{0,62})$")]
+
+
+class NewToken(Body):
+    """What to create: with `service` the token of a service, else of a person with `roles`."""
+
+    name: Name
+    roles: list[Role] = Field(default=[], max_length=32)
+    service: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] | None = None
+    environments: list[EnvironmentScope] = Field(default=[], max_length=256)
+    keys: list[Annotated[str, Field(min_length=1, max_length=512)]] = Field(default=[], max_length=256)
+
+
+class TokenAnswer(Answer):
+    """A token without its secret."""
+
+    id: str
+    name: str
+    kind: str
+    service: str | None
+    environments: list[str]
+    roles: list[str]
+    keys: list[str]
+    author: str
+    created_at: str
+    revoked_at: str | None
+
+
+class CreatedToken(TokenAnswer):
+    """The only answer that ever holds the token itself."""
+
+    token: str
+
+
+class TokenList(Answer):
+    """Every token, also revoked ones."""
+
+    tokens: list[TokenAnswer]
+
+
+class _Services(Protocol):
+    @property
+    def database(self) -> Transactions: ...
+    @property
+    def tokens(self) -> Keyring: ...
+
+
+def routes(services: _Services) -> list[BaseRoute]:
+    """The operations on tokens."""
+    shop = _Counter(services)
+    return [
+        Operation(
+            "GET",
+            "/v1/tokens",
+            shop.list,
+            id="list_tokens",
+            tag="access",
+            summary="List all tokens",
+            answers={200: TokenList},
+        ),
+        Operation(
+            "POST",
+            "/v1/tokens",
+            shop.create,
+            id="create_token",
+            tag="access",
+            summary="Create a token; its text is in this answer only",
+            body=NewToken,
+            answers={201: CreatedToken},
+            errors=(507,),
+        ),
+        Operation(
+            "DELETE",
+            "/v1/tokens/{token}",
+            shop.revoke,
+            id="revoke_token",
+            tag="access",
+            summary="Revoke a token; sessions that it opened end",
+            answers={200: TokenAnswer},
+            errors=(404, 409, 507),
+        ),
+    ]
+
+
+class _Counter:
+    """Where tokens are handed out and taken back."""
+
+    def __init__(self, services: _Services) -> None:
+        self._database = services.database
+        self._keyring = services.tokens
+
+    async def list(self, request: Request) -> Response:
+        demand(caller_of(request), Action.ADMINISTER_TOKENS)
+        records = await self._database.reading(all_tokens)
+        return json_response({"tokens": [_shown(record) for record in records]})
+
+    async def create(self, request: Request) -> Response:
+        caller = caller_of(request)
+        demand(caller, Action.ADMINISTER_TOKENS)
+        wanted = await read_model(request, NewToken)
+        grant = commands.Grant(wanted.name, wanted.roles, wanted.service, wanted.environments, wanted.keys)
+        record, text = await self._database.writing(lambda tx: commands.create(tx, caller, grant))
+        await self._keyring.refresh()
+        return json_response({**_shown(record), "token": text}, status=201)
+
+    async def revoke(self, request: Request) -> Response:
+        caller, public = caller_of(request), TOKEN.of(request)
+        demand(caller, Action.ADMINISTER_TOKENS)
+        record = await self._database.writing(lambda tx: commands.revoke(tx, caller, public))
+        await self._keyring.refresh()
+        return json_response(_shown(record))
+
+
+def _shown(record: TokenRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "name": record.name,
+        "kind": record.kind,
+        "service": record.service,
+        "environments": record.environments,
+        "roles": record.roles,
+        "keys": record.keys,
+        "author": record.author,
+        "created_at": record.created_at,
+        "revoked_at": record.revoked_at,
+    }

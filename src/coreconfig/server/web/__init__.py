@@ -1,0 +1,1 @@
+"""HTTP: operations and their documentation, strict input, one answer for every error, preconditions."""

@@ -1,0 +1,98 @@
+"""Request bodies: size, media type, strict JSON, then the model with every deviation at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from coreconfig.errors import Invalid, Issue, TooLarge
+from coreconfig.model.keys import format_key
+from coreconfig.model.values import MAX_ISSUES, decode_json
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_CHANGE_BYTES = 16 * 1024 * 1024
+
+M = TypeVar("M", bound=BaseModel)
+
+
+async def read_body(request: Request) -> bytes:
+    """The raw body, at most as large as the operation allows.
+
+    Raises `TooLarge` (``body_too_large``) as soon as that is known, and `Invalid` (``body_cut_off``).
+    """
+    kept: bytes | None = getattr(request, "_body", None)
+    if kept is not None:
+        return kept
+    limit: int = request.scope.get("coreconfig.max_body", MAX_BODY_BYTES)
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced[:20]) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise _too_large(limit)
+    except ClientDisconnect:
+        told = "the connection ended before the body was complete"
+        raise Invalid(told, code="body_cut_off") from None
+    request._body = bytes(body)  # where Starlette keeps it, so that it can be asked for again
+    return request._body
+
+
+async def read_json(request: Request) -> Any:
+    """The body as a JSON value. Raises what `read_body` and `decode_json` raise; 415 for others."""
+    check_media_type(request)
+    body = await read_body(request)
+    if not body.strip():
+        raise Invalid("a body is needed and none was sent; send JSON", code="body_missing")
+    return decode_json(body)
+
+
+async def read_model(request: Request, model: type[M]) -> M:
+    """The body as a model. Raises `Invalid` (``bad_body``) with one issue for each deviation."""
+    return to_model(await read_json(request), model)
+
+
+def to_model(value: Any, model: type[M]) -> M:
+    """A decoded value as a model. Raises `Invalid` (``bad_body``) with one issue for each deviation."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        issues = issues_of(error.errors(include_url=False, include_context=False, include_input=False))
+        raise Invalid("the body is not what this operation takes", code="bad_body", issues=issues) from None
+
+
+def issues_of(errors: Iterable[ErrorDetails | dict[str, Any]]) -> list[Issue]:
+    """pydantic's findings as issues; the key is the place in the body."""
+    listed = [cast("dict[str, Any]", error) for error in errors][:MAX_ISSUES]
+    return [Issue(_snake(error["type"]), error["msg"], key=_place(error["loc"])) for error in listed]
+
+
+def check_media_type(request: Request) -> None:
+    """Raise 415 unless the body says that it is JSON in UTF-8."""
+    sent = request.headers.get("content-type", "")
+    media_type, _, parameters = sent.partition(";")
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if media_type.strip().lower() != "application/json" or charset not in ("", "utf-8"):
+        shown = f"not {sent[:80]!r}" if sent else "and the request does not say what it sends"
+        raise HTTPException(415, f"send Content-Type: application/json, {shown}")
+
+
+def _place(location: tuple[int | str, ...]) -> str | None:
+    if not location:
+        return None
+    return format_key(tuple(str(part) for part in location)).encode("utf-8", "replace").decode()
+
+
+def _snake(kind: str) -> str:
+    return kind.replace("-", "_").replace(".", "_").lower()
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {limit} bytes; send it in parts", code="body_too_large")

@@ -1,0 +1,55 @@
+"""Base classes of request bodies and of the documentation of answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Body(BaseModel):
+    """A request body: types are exact, and a member that nobody reads is an error of the sender."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Answer(BaseModel):
+    """The shape of an answer; documentation only, answers are encoded without it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 3.0 is the integer 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""An integer however JSON spelt it."""
+
+Revision = Annotated[Whole, Field(ge=0, le=2**53)]
+
+
+class IssueAnswer(Answer):
+    """One broken rule."""
+
+    code: str
+    severity: str
+    key: str | None
+    message: str
+
+
+class ErrorDetail(Answer):
+    """Why a request failed. ``incident`` stands in the server's log beside the cause of a 500."""
+
+    code: str
+    message: str
+    issues: list[IssueAnswer]
+    revision: int | None = None
+    incident: str | None = None
+
+
+class ErrorAnswer(Answer):
+    """The body of every failed request."""
+
+    error: ErrorDetail
