@@ -62,7 +62,8 @@ class Database:
             with self._read_engine.connect() as tx, tx.begin():
                 return fn(tx)
         except DBAPIError as error:
-            raise self._translated(error) from error
+            self._explain(error)
+            raise
 
     def write(self, fn: Callable[[Connection], T]) -> T:
         """Run holding the write lock from the first statement; durable when this returns."""
@@ -71,7 +72,8 @@ class Database:
             with self._one_writer, self._write_engine.connect() as tx, tx.begin():
                 return fn(tx)
         except DBAPIError as error:
-            raise self._translated(error) from error
+            self._explain(error)
+            raise
 
     async def reading(self, fn: Callable[[Connection], T]) -> T:
         """`read` in one of a few reader threads."""
@@ -104,5 +106,8 @@ class Database:
         if self._closed:
             raise Unavailable("the server is shutting down", code="database_closed", retry_after=1)
 
-    def _translated(self, error: DBAPIError) -> Exception:
-        return self._dialect.failure(error) or error
+    def _explain(self, error: DBAPIError) -> None:
+        """Raise what the product's error means; return if it is a fault of the program."""
+        meant = self._dialect.failure(error)
+        if meant is not None:
+            raise meant from error

@@ -1,0 +1,239 @@
+"""Opening a database: one server for a file, schemas of other versions, addresses that cannot be meant."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from coreconfig.errors import Conflict, CoreConfigError, Invalid, StoreIntegrity, Unavailable
+from coreconfig.server.db.database import Database
+from coreconfig.server.db.metadata import metadata
+from coreconfig.server.db.migrations import SCHEMA, configuration, schema_of, upgrade
+from coreconfig.server.revisions.log import read_head
+
+HOLD = """
+import sys
+from coreconfig.server.db.database import Database
+database = Database.open(sys.argv[1])
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+def url(file: Path) -> str:
+    return f"sqlite:///{file}"
+
+
+def import_all_tables() -> None:
+    """Every capability's tables, found by their name, so that a new one cannot be forgotten here."""
+    import importlib
+
+    import coreconfig.server
+
+    folder = Path(next(iter(coreconfig.server.__path__)))
+    for found in folder.glob("*/tables.py"):
+        importlib.import_module(f"coreconfig.server.{found.parent.name}.tables")
+
+
+def test_a_second_server_on_the_same_file_is_refused_and_told_who_has_it(file: Path) -> None:
+    """The error names the process that has to be stopped."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, url(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(Conflict) as caught:
+            Database.open(url(file))
+        assert caught.value.code == "database_in_use"
+        assert f"process {other.pid}" in caught.value.message
+        other.kill()
+    Database.open(url(file)).close()
+
+
+def test_the_same_file_under_another_name_is_the_same_file(file: Path, tmp_path: Path) -> None:
+    """A link does not get around the lock."""
+    database = Database.open(url(file))
+    link = tmp_path / "link.db"
+    link.symlink_to(file)
+    with pytest.raises(Conflict, match=str(os.getpid())):
+        Database.open(url(link))
+    database.close()
+    Database.open(url(link)).close()
+
+
+def test_an_open_that_fails_lets_go_of_the_file(file: Path) -> None:
+    """A refused database can be opened by the program that fits it."""
+    Database.open(url(file)).close()
+    set_schema(file, "9999")
+    for _ in range(2):
+        with pytest.raises(Invalid) as caught:
+            Database.open(url(file))
+        assert caught.value.code == "database_newer"
+    set_schema(file, SCHEMA)
+    Database.open(url(file)).close()
+
+
+def test_a_database_of_a_newer_program_is_refused_with_both_versions_and_left_alone(file: Path) -> None:
+    """The message says what the database has, what this program knows, and what to do."""
+    Database.open(url(file)).close()
+    set_schema(file, "9999")
+    with pytest.raises(Invalid) as caught:
+        Database.open(url(file))
+    assert "schema 9999" in caught.value.message
+    assert f"up to {SCHEMA}" in caught.value.message
+    assert "newer" in caught.value.message
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
+    connection.close()
+
+
+def test_an_older_database_is_upgraded_and_keeps_what_it_holds(file: Path) -> None:
+    """Every migration runs on a database that the first schema made."""
+    database = Database.open(url(file))
+    before = database.read(read_head)
+    database.close()
+    file.unlink()
+
+    first = empty(file)
+    first.write(lambda tx: upgrade(tx, "0001"))
+    first.write(
+        lambda tx: tx.execute(text("UPDATE head SET installation = :id"), {"id": before.installation})
+    )
+    first.close()
+    again = Database.open(url(file))
+    assert again.read(schema_of) == SCHEMA
+    assert again.read(read_head) == before
+    again.close()
+
+
+def test_an_older_database_is_left_alone_if_that_was_asked_for(file: Path) -> None:
+    """Without the right to migrate the command that migrates is named."""
+    with pytest.raises(Invalid) as caught:
+        Database.open(url(file), migrate=False)
+    assert caught.value.code == "database_older"
+    assert "coreconfig migrate" in caught.value.message
+    Database.open(url(file)).close()
+    Database.open(url(file), migrate=False).close()
+
+
+def test_a_migration_that_fails_leaves_the_schema_as_it_was(file: Path) -> None:
+    """Schema and data move in one transaction."""
+    database = empty(file)
+
+    def interrupted(tx: Connection) -> None:
+        upgrade(tx)
+        raise LookupError("power failed here")
+
+    with pytest.raises(LookupError):
+        database.write(interrupted)
+    assert database.read(schema_of) is None
+    database.close()
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_program_uses(file: Path) -> None:
+    """What the tables say and what the migrations made do not drift apart."""
+    import_all_tables()
+    database = Database.open(url(file))
+    drift = database.read(lambda tx: compare_metadata(MigrationContext.configure(tx), metadata))
+    database.close()
+    assert drift == []
+
+
+def test_the_schema_that_the_program_names_is_the_last_of_its_migrations(file: Path) -> None:
+    """A migration that nobody runs would be found here."""
+    database = Database.open(url(file))
+    script = database.read(lambda tx: ScriptDirectory.from_config(configuration(tx)))
+    database.close()
+    assert script.get_heads() == [SCHEMA]
+    numbers = [one.revision for one in script.walk_revisions()]
+    assert sorted(numbers, reverse=True) == numbers
+
+
+@pytest.mark.parametrize(
+    ("text_", "code"),
+    [
+        ("postgresql://localhost/coreconfig", "database_not_supported"),
+        ("postgresql+psycopg://localhost/coreconfig", "database_not_supported"),
+        ("mysql://localhost/x", "database_not_supported"),
+        ("sqlite://", "bad_database_url"),
+        ("sqlite:///:memory:", "bad_database_url"),
+        ("sqlite:///{folder}/no/such/folder/x.db", "bad_database_url"),
+        ("sqlite:///{folder}/x.db?mode=ro", "bad_database_url"),
+        ("nonsense", "bad_database_url"),
+        ("", "bad_database_url"),
+    ],
+)
+def test_an_address_that_cannot_be_meant_is_refused_before_anything_is_made(
+    text_: str, code: str, tmp_path: Path
+) -> None:
+    """The person reads what to write instead."""
+    with pytest.raises(Invalid) as caught:
+        Database.open(text_.format(folder=tmp_path))
+    assert caught.value.code == code
+    assert "sqlite:///" in caught.value.message or "folder" in caught.value.message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_postgresql_is_announced_as_not_yet_there() -> None:
+    """It is known and coming, not mistyped."""
+    with pytest.raises(Invalid, match="not supported yet"):
+        Database.open("postgresql://localhost/coreconfig")
+
+
+def test_a_database_of_another_program_is_not_written_into(file: Path) -> None:
+    """Tables that are not ours are named and left alone."""
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE invoices (id)")
+    connection.close()
+    with pytest.raises(Invalid, match="invoices") as caught:
+        Database.open(url(file))
+    assert caught.value.code == "database_foreign"
+
+
+def test_a_file_that_is_no_database_is_named_as_damaged(file: Path) -> None:
+    """It is neither overwritten nor reported as a fault of the program."""
+    file.write_bytes(b"this is no database at all, but it is long enough to look like one" * 20)
+    before = file.read_bytes()
+    with pytest.raises(StoreIntegrity) as caught:
+        Database.open(url(file))
+    assert caught.value.code == "database_corrupt"
+    assert str(file) in caught.value.message
+    assert file.read_bytes() == before
+
+
+def test_a_folder_instead_of_a_file_is_said(tmp_path: Path) -> None:
+    """What cannot be opened is named with what to look at."""
+    (tmp_path / "store.db").mkdir()
+    with pytest.raises(CoreConfigError) as caught:
+        Database.open(url(tmp_path / "store.db"))
+    assert isinstance(caught.value, Unavailable)
+    assert caught.value.code == "storage_unreachable"
+
+
+def set_schema(file: Path, version: str) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    connection.close()
+
+
+def empty(file: Path) -> Database:
+    """A database without any table yet."""
+    from contextlib import ExitStack
+
+    from coreconfig.server.db.dialects import dialect_of
+
+    return Database(dialect_of(url(file)), ExitStack())
