@@ -39,7 +39,7 @@ def serve(*, database: str | None, stop_with_stdin: bool, **given: Any) -> None:
     option can be given as CORECONFIG_SERVER_<OPTION> too.
     """
     try:
-        from coreconfig.server.serve import run
+        from coreconfig.server.serve import serve as run_server
         from coreconfig.server.settings import Settings
     except ModuleNotFoundError as error:
         raise not_installed(error) from error
@@ -50,7 +50,7 @@ def serve(*, database: str | None, stop_with_stdin: bool, **given: Any) -> None:
     if stop_with_stdin:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     with suppress(KeyboardInterrupt):  # Ctrl-C is how a person stops it, not a failure
-        run(settings, ready=_say_ready)
+        run_server(settings, ready=_say_ready)
 
 
 def _say_ready(url: str) -> None:
