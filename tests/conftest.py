@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from coreconfig.testing.server import InProcessServer
 
 # A slow machine is no bug, so no deadline. CI draws the same examples each time: a red run can be repeated.
 hypothesis.settings.register_profile("developer", deadline=None)
@@ -21,3 +26,12 @@ def no_personal_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         if name.startswith("CORECONFIG_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def server() -> Iterator[InProcessServer]:
+    """A real server of this test's own, in open mode, with an empty database."""
+    from coreconfig.testing.server import InProcessServer
+
+    with InProcessServer() as running:
+        yield running
