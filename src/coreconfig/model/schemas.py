@@ -56,13 +56,13 @@ def check(
     which ``$ref`` names them. Raises `Invalid`: ``bad_schema`` when the schema is not one, ``schema_extra``
     when the validator is not installed.
     """
-    validator = _validator(_text_of(schema), _text_of(documents or {}))
+    validator = _validator(schema_text(schema), schema_text(documents or {}))
     return [_issue(error, at) for error in validator.iter_errors(_bare(value))]
 
 
 def check_schema(schema: Schema, *, documents: Mapping[str, Schema] | None = None) -> None:
     """Raise `Invalid` (``bad_schema``) unless this is a JSON Schema whose references all lead somewhere."""
-    _validator(_text_of(schema), _text_of(documents or {}))
+    _validator(schema_text(schema), schema_text(documents or {}))
 
 
 @lru_cache(maxsize=256)
@@ -98,7 +98,8 @@ def _failure(error: Exception) -> str:
     return f"{text} (at {where})" if where else text
 
 
-def _text_of(schema: Schema) -> str:
+def schema_text(schema: Schema) -> str:
+    """One text for all spellings of a schema. Raises `Invalid` (``bad_schema``) for what is not JSON."""
     try:
         return json.dumps(_bare(schema), sort_keys=True)
     except (TypeError, RecursionError) as error:
