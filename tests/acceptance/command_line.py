@@ -60,13 +60,20 @@ class CommandLine:
 @contextmanager
 def server_process(folder: Path, *options: str) -> Iterator[str]:
     """The address of a server that runs while the context lasts."""
+    with server_child(folder, *options) as (url, _):
+        yield url
+
+
+@contextmanager
+def server_child(folder: Path, *options: str) -> Iterator[tuple[str, Child]]:
+    """The address of a server that runs while the context lasts, and its process."""
     url = f"http://127.0.0.1:{(port := free_port(0))}"
     command = [sys.executable, "-m", "coreconfig.cli", "serve", "--stop-with-stdin"]
     command += ["--database", str(folder / "test.db"), "--port", str(port), *options]
     child = Child("the server", command, environment(folder), folder)
     try:
         await_ready(child, url, folder)
-        yield url
+        yield url, child
     finally:
         child.stop()
 

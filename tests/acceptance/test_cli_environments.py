@@ -11,7 +11,7 @@ def test_files_become_environments_in_one_change(coreconfig: CommandLine) -> Non
     """Four files, one revision, whatever order they are named in; the plan tells what will be there."""
     told = coreconfig("apply", *reversed(FILES))
     assert told.out == "revision 1\n"
-    assert "+ trading-demo / trading-engine" in told.err
+    assert "+ trading-demo/trading-engine" in told.err
     assert '+ logging.level = "info"' in told.err
     assert coreconfig("get", "trading-demo/trading-engine", "risk.maxPositionSize").out == "1000\n"
 
@@ -48,7 +48,7 @@ def test_what_a_file_no_longer_says_is_taken_out(coreconfig: CommandLine, tmp_pa
 def test_a_dry_run_shows_the_plan_and_changes_nothing(coreconfig: CommandLine) -> None:
     """The server judges it all the same."""
     told = coreconfig("apply", "--dry-run", *FILES)
-    assert "+ production / trading-engine" in told.err
+    assert "+ production/trading-engine" in told.err
     assert "nothing was changed" in told.err
     assert coreconfig("env", "list", "--json").json["environments"] == []
 

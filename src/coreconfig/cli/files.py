@@ -49,7 +49,7 @@ def apply(api: Api, out: Output, *, files: tuple[str, ...], dry_run: bool, reaso
     seen = [revision for found, revision in current.values() if found is not None and revision is not None]
     expected = min(seen) if seen else None
     answer = api.change(edits, reason=reason, dry_run=dry_run, expected_revision=expected)
-    return print_receipt(out, answer, dry_run=dry_run)
+    return print_receipt(out, answer, dry_run=dry_run, planned=True)
 
 
 @click.command()

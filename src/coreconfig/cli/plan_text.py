@@ -19,21 +19,16 @@ _NOTHING: dict[Path, Any] = {}
 
 
 def environment_lines(current: Environment | None, wanted: Environment) -> list[str]:
-    """How an environment would change: nothing where it would not."""
+    """How an environment would change, part by part: nothing where it would not."""
     before = {} if current is None else to_document(current)
     after = to_document(wanted)
-    parts = [("", _facts(before), _facts(after)), ("", _base(before), _base(after))]
-    services = sorted({*_services(before), *_services(after)})
-    parts += [(f" / {name}", _service(before, name), _service(after, name)) for name in services]
+    mark = click.style("+", fg="green") if current is None else click.style("~", fg="yellow")
     lines: list[str] = []
-    headed = None
-    for suffix, old, new in parts:
-        changed = list(difference_lines(old, new, indent="    "))
-        if changed and headed != suffix:
-            mark = click.style("+", fg="green") if current is None else click.style("~", fg="yellow")
-            lines.append(f"{mark} {click.style(f'{wanted.id}{suffix}', bold=True)}")
-            headed = suffix
-        lines += changed
+    for (title, old), (_, new) in zip(
+        _parts(before, before, after), _parts(after, before, after), strict=True
+    ):
+        if changed := list(difference_lines(old, new, indent="    ")):
+            lines += [f"{mark} {click.style(f'{wanted.id}{title}', bold=True)}", *changed]
     return lines
 
 
@@ -63,8 +58,19 @@ def shown(leaf: Any) -> str:
     return "(unset: nothing is inherited)" if is_unset(leaf) else compact(leaf)
 
 
+def _parts(document: Mapping[str, Any], services: list[str]) -> Iterator[tuple[str, Mapping[Path, Any]]]:
+    """A document's parts by title, among them one for each of these services, which it may not have."""
+    yield " (environment)", _facts(document)
+    yield "", _base(document)
+    for name in services:
+        said = document.get("services", {}).get(name)
+        yield f"/{name} (service)", _service_facts(said)
+        yield f"/{name}", leaves_of(said["configuration"]) if said and said["configuration"] else _NOTHING
+
+
 def _facts(document: Mapping[str, Any]) -> Mapping[Path, Any]:
-    said = {name: document[name] for name in _FACTS if name in document and document[name] not in ([], {})}
+    # what an environment has without saying so is not worth a line
+    said = {name: document[name] for name in _FACTS if document.get(name) not in (None, [], {}, "never")}
     return leaves_of(said) if said else _NOTHING
 
 
@@ -73,19 +79,10 @@ def _base(document: Mapping[str, Any]) -> Mapping[Path, Any]:
     return leaves_of(layer) if layer else _NOTHING
 
 
-def _services(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    services: Mapping[str, Any] = document.get("services", {})
-    return services
-
-
-def _service(document: Mapping[str, Any], name: str) -> Mapping[Path, Any]:
-    """The facts and the layer of one service; a service that says nothing is still declared."""
-    if name not in _services(document):
+def _service_facts(said: Mapping[str, Any] | None) -> Mapping[Path, Any]:
+    """That a service is declared, with its instances and resources."""
+    if said is None:
         return _NOTHING
-    said = dict(_services(document)[name])
-    layer = said.pop("configuration", {})
-    facts = (
-        {("(instances and resources)", *path): leaf for path, leaf in leaves_of(said).items()} if said else {}
+    return leaves_of(
+        {"declared": True} | {name: said[name] for name in ("instances", "resources") if name in said}
     )
-    leaves = {**facts, **(leaves_of(layer) if layer else {})}
-    return leaves or {("(declared)",): True}

@@ -11,20 +11,29 @@ from coreconfig.cli.api import Answer
 from coreconfig.cli.output import Output, compact
 
 _SHOWN = 20
+_WIDTH = 60
 
 
-def print_receipt(out: Output, answer: Answer, *, dry_run: bool = False) -> int:
-    """Print a receipt and give the exit status: 0 when it is done, 4 when it waits for approval."""
+def print_receipt(out: Output, answer: Answer, *, dry_run: bool = False, planned: bool = False) -> int:
+    """Print a receipt and give the exit status: 0 when it is done, 4 when it waits for approval.
+
+    `planned`: a plan was shown, so what is new need not be told again.
+    """
     receipt = answer.body
     if out.json:
         out.document(receipt)
     else:
-        _describe(out, receipt, dry_run=dry_run)
+        moved = receipt.get("effective") or []
+        known = [one for one in moved if "old" in one or not planned]
+        _describe(out, {**receipt, "effective": known} if known != moved else receipt, dry_run=dry_run)
     return failure.WAITING if answer.waits else failure.DONE
 
 
 def _describe(out: Output, receipt: dict[str, Any], *, dry_run: bool) -> None:
-    for line in effects(receipt):
+    lines = effects(receipt)
+    if lines:
+        out.note("effect:")
+    for line in lines:
         out.note(line)
     for issue in receipt.get("issues") or []:
         out.note(
@@ -44,16 +53,19 @@ def effects(receipt: dict[str, Any], limit: int = _SHOWN) -> list[str]:
     lines = [_effect(one) for one in moved[:limit]]
     if len(moved) > limit:
         lines.append(f"  ... and {len(moved) - limit} more")
-    if not moved and "effective" in receipt:
-        lines.append("  no resolved value moves")
     return lines
 
 
 def _effect(moved: dict[str, Any]) -> str:
-    old, new = (compact(moved[side]) if side in moved else "(nothing)" for side in ("old", "new"))
-    views = ", ".join(place(view) for view in moved.get("views") or [])
+    old, new = (_shortened(moved, side) for side in ("old", "new"))
+    views = [place(view) for view in moved.get("views") or []]
     change = f"{click.style(old, fg='red')} -> {click.style(new, fg='green')}"
-    return f"  {moved['key']}: {change}" + (f"  in {views}" if views else "")
+    return f"  {moved['key']}: {change}" + (f"  in {', '.join(views)}" if views else "")
+
+
+def _shortened(moved: dict[str, Any], side: str) -> str:
+    text = compact(moved[side]) if side in moved else "(nothing)"
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}..."
 
 
 def place(view: dict[str, Any]) -> str:

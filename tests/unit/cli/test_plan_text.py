@@ -45,17 +45,25 @@ def test_a_new_environment_shows_all_that_it_will_hold() -> None:
     """Attributes, base layer and services, each service under its own name."""
     after = {"inherits": ["g"], "services": {"s": {"instances": 2, "configuration": {"a": 1}}, "empty": {}}}
     assert lines(None, after) == [
-        "+ e",
-        '    + expires_at = "never"',
+        "+ e (environment)",
         '    + inherits = ["g"]',
         '    + name = "e"',
         '    + type = "testing"',
-        "+ e / empty",
-        '    + "(declared)" = true',
-        "+ e / s",
-        '    + "(instances and resources)".instances = 2',
+        "+ e/empty (service)",
+        "    + declared = true",
+        "+ e/s (service)",
+        "    + declared = true",
+        "    + instances = 2",
+        "+ e/s",
         "    + a = 1",
     ]
+
+
+def test_a_key_is_not_taken_for_a_fact_of_the_same_name() -> None:
+    """`instances` in the configuration of a service is not its number of instances."""
+    before = {"services": {"s": {"instances": 2, "configuration": {"instances": 2}}}}
+    after = {"services": {"s": {"instances": 2, "configuration": {"instances": 3}}}}
+    assert lines(before, after) == ["~ e/s", "    ~ instances: 2 -> 3"]
 
 
 def test_a_marker_that_removes_what_is_inherited_is_told_in_words() -> None:
