@@ -35,7 +35,6 @@ from coreconfig.server.web.bodies import MAX_CHANGE_BYTES, read_body, read_json,
 from coreconfig.server.web.operations import Operation
 from coreconfig.server.web.parameters import (
     CHANGE,
-    DRY_RUN,
     ENV,
     IDEMPOTENCY_KEY,
     IF_MATCH,
@@ -44,6 +43,7 @@ from coreconfig.server.web.parameters import (
     REVISION,
     SERVICE,
     Parameter,
+    flag,
     opaque,
 )
 from coreconfig.server.web.preconditions import if_match
@@ -57,6 +57,14 @@ BEFORE_CHANGE: Parameter[str | None] = Parameter(
     None,
     {"type": "string", "minLength": 1, "maxLength": 64},
     "only what came before this change: `next` of the last page",
+)
+DRY_RUN = Parameter(
+    "dry_run",
+    "query",
+    flag,
+    default=False,
+    schema={"type": "boolean", "default": False},
+    about="check and show the effect, store nothing",
 )
 REASON: Parameter[str | None] = Parameter(
     "reason", "query", opaque(2_000), None, {"type": "string", "maxLength": 2000}, "why, for the history"
