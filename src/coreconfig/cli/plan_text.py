@@ -24,9 +24,8 @@ def environment_lines(current: Environment | None, wanted: Environment) -> list[
     after = to_document(wanted)
     mark = click.style("+", fg="green") if current is None else click.style("~", fg="yellow")
     lines: list[str] = []
-    for (title, old), (_, new) in zip(
-        _parts(before, before, after), _parts(after, before, after), strict=True
-    ):
+    services = sorted({*before.get("services", {}), *after.get("services", {})})
+    for (title, old), (_, new) in zip(_parts(before, services), _parts(after, services), strict=True):
         if changed := list(difference_lines(old, new, indent="    ")):
             lines += [f"{mark} {click.style(f'{wanted.id}{title}', bold=True)}", *changed]
     return lines
