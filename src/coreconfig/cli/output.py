@@ -11,7 +11,7 @@ import click
 
 def compact(value: Any) -> str:
     """A value on one line, as JSON."""
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 class Output:
@@ -26,7 +26,11 @@ class Output:
 
     def value(self, value: Any) -> None:
         """One configuration value: a text as it is, anything else as JSON."""
-        click.echo(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
+        click.echo(
+            value
+            if isinstance(value, str)
+            else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
+        )
 
     def line(self, text: str) -> None:
         """One line of data."""

@@ -52,9 +52,9 @@ def show(
         for key, value in sorted(answer.body["values"].items()):
             out.line(f"{key} = {compact(value)}")
     else:
-        from coreconfig.wire.yaml import dump
+        from coreconfig.wire.yaml import dump_tree
 
-        out.line(dump(answer.body["values"]).rstrip("\n"))
+        out.line(dump_tree(answer.body["values"]).rstrip("\n"))
     out.note(f"revision {answer.body['revision']}")
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from coreconfig.errors import Invalid, TooLarge
 from coreconfig.wire.yaml_reader import Builder, Mark
-from coreconfig.wire.yaml_writer import dump
+from coreconfig.wire.yaml_writer import dump, dump_tree
 
 if TYPE_CHECKING:
     from coreconfig.model.values import Value
 
-__all__ = ["MAX_BYTES", "dump", "load"]
+__all__ = ["MAX_BYTES", "dump", "dump_tree", "load"]
 
 MAX_BYTES = 32 * 1024 * 1024
 """The longest text that is read; a view may not be larger either."""

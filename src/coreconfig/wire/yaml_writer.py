@@ -24,6 +24,8 @@ _FIRST: dict[tuple[str, ...], tuple[str, ...]] = {
     ("services", "*"): ("instances", "resources", "configuration"),
     ("services", "*", "resources"): ("cpu", "memory"),
 }
+_ANYWHERE = ("?",)
+"""Stands for a place where no member has an order of its own."""
 _FLOW_WIDTH = 90
 """An array of scalars that fits into this many columns stands on the line of its member."""
 
@@ -50,6 +52,11 @@ def dump(document: Mapping[str, Any]) -> str:
     if not document:
         return "{}\n"
     return "\n".join(_members(document, (), 0)) + "\n"
+
+
+def dump_tree(tree: Mapping[str, Any]) -> str:
+    """The YAML text of any object, its members in canonical order."""
+    return "\n".join(_members(tree, _ANYWHERE, 0)) + "\n" if tree else "{}\n"
 
 
 def _members(node: Mapping[str, Any], path: tuple[str, ...], indent: int) -> Iterator[str]:
@@ -85,7 +92,7 @@ def _value(head: str, value: Any, indent: int) -> Iterator[str]:
 def _item(value: Any, indent: int) -> Iterator[str]:
     pad = " " * indent
     if isinstance(value, Mapping) and value:
-        lines = _members(value, ("?",), indent + 2)
+        lines = _members(value, _ANYWHERE, indent + 2)
         yield f"{pad}- {next(lines).lstrip(' ')}"
         yield from lines
     else:

@@ -235,3 +235,11 @@ def test_an_environment_is_written_in_the_order_people_read_it() -> None:
         '      a: "${vault:k}"\n'
         "      z: 1\n"
     )
+
+
+def test_a_configuration_has_no_members_with_an_order_of_their_own() -> None:
+    """A key called `id` or `services` is a key like any other."""
+    assert yaml.dump_tree({"services": {"resources": 1, "instances": 2}, "id": 1, "a": []}) == (
+        "a: []\nid: 1\nservices:\n  instances: 2\n  resources: 1\n"
+    )
+    assert yaml.dump_tree({}) == "{}\n"
