@@ -27,11 +27,13 @@ from coreconfig.server.audit.guard import record_refusal
 from coreconfig.server.changes import routes as changes
 from coreconfig.server.changes.commands import Proposals
 from coreconfig.server.db.database import Database
+from coreconfig.server.delivery import routes as delivery
 from coreconfig.server.delivery.admission import Admission
 from coreconfig.server.delivery.exchange import Exchange
 from coreconfig.server.delivery.hub import Hub
 from coreconfig.server.delivery.views import ViewStore
 from coreconfig.server.environments import routes as environments
+from coreconfig.server.fleet import routes as fleet
 from coreconfig.server.fleet.instances import Instances
 from coreconfig.server.fleet.rows import InstanceRows
 from coreconfig.server.identity import routes as identity
@@ -128,6 +130,8 @@ def _routes(services: Services) -> list[Any]:
         *status.routes(services),
         *environments.routes(),
         *changes.routes(),
+        *delivery.routes(services),
+        *fleet.routes(),
         *revisions.routes(),
         *identity.routes(services),
     ]

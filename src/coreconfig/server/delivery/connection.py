@@ -83,9 +83,8 @@ class Connection:
 
     async def run(self, receive: Receive) -> None:
         """Take in frames until either side ends it."""
-        self._socket.offer(
-            {"type": "websocket.accept", "subprotocol": SUBPROTOCOL if self._offered_protocol else None}
-        )
+        chosen = SUBPROTOCOL if self._offered_protocol else None
+        self._socket.offer({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
         while (message := await receive())["type"] != "websocket.disconnect":
             self._heard = self._now()
             if self._closing_since is not None:

@@ -26,7 +26,7 @@ from coreconfig.server.delivery.keys import ViewKey
 from coreconfig.server.delivery.session import Settled
 from coreconfig.server.delivery.socket import text_message
 from coreconfig.server.delivery.states import LiveView
-from coreconfig.server.fleet.instances import Group, Instance, ServiceHealth
+from coreconfig.server.fleet.instances import Group, Instance, InstanceKey, ServiceHealth
 from coreconfig.server.metrics import Metrics
 from coreconfig.server.revisions.log import LogRow
 from coreconfig.server.revisions.world import World
@@ -53,7 +53,7 @@ class Hub:
         self._open: dict[str, Connection] = {}
         self._by_view: dict[ViewKey, dict[str, Connection]] = {}
         self._moved: dict[ViewKey, None] = {}
-        self._pollers: dict[str, tuple[Instance, float]] = {}
+        self._pollers: dict[InstanceKey, tuple[Instance, float]] = {}
         self._ticking: asyncio.Task[None] | None = None
         self._leaving = False
         self._empty = asyncio.Event()
@@ -143,7 +143,7 @@ class Hub:
 
     def polled(self, instance: Instance) -> None:
         """An instance without a connection was here."""
-        self._pollers[instance.session] = (instance, asyncio.get_running_loop().time())
+        self._pollers[instance.key] = (instance, asyncio.get_running_loop().time())
 
     # what the log brings
 
@@ -240,9 +240,9 @@ class Hub:
         return text_message(frame_bytes(frame))
 
     def _forget_pollers(self, now: float) -> None:
-        for session, (instance, seen) in list(self._pollers.items()):
+        for key, (instance, seen) in list(self._pollers.items()):
             if now - seen > POLL_GONE_AFTER:
-                del self._pollers[session]
+                del self._pollers[key]
                 self.exchange.instances.left(instance, utc_now())
 
 

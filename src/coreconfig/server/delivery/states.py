@@ -111,7 +111,7 @@ class LiveView:
         """Where the view stands: the digest of its newest state, at the revision of the world."""
         position, standing = self._position, self._standing
         if position.revision != standing.revision or position.epoch != standing.epoch:
-            self.frames.clear()
+            self.frames = {}
             self._position = position = self._at()
         return position
 
@@ -128,13 +128,13 @@ class LiveView:
         self.history[state.digest] = state
         while len(self.history) > MAX_STATES:
             del self.history[next(iter(self.history))]
-        self.frames.clear()
+        self.frames = {}
         self._position = self._at()
 
     def forget_history(self) -> None:
         """Nothing before the newest state can be continued from any more."""
         self.history = {self.state.digest: self.state}
-        self.frames.clear()
+        self.frames = {}
 
     def _at(self) -> At:
         return At(self._standing.epoch, self._standing.revision, self.state.digest, self.key.overlay)

@@ -5,6 +5,7 @@ All in memory; `Instances.changed` are those whose row has to be written, emptie
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -82,6 +83,8 @@ class Instance:
     last_nack: Nack | None = None
     health: Health | None = None
     left_at: str | None = None
+    settled: deque[str] = field(default_factory=lambda: deque(maxlen=16))
+    """The nonces that were acknowledged last outside of a stream, so that each counts once."""
 
     @property
     def group(self) -> Group:
