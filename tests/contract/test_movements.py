@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert
+from sqlalchemy.dialects import sqlite
 
 from coreconfig.model.keys import Path, format_key, is_related
 from coreconfig.server.db.database import Database
 from coreconfig.server.revisions import tables
-from coreconfig.server.revisions.movements import Movement, history, last_moved, record
+from coreconfig.server.revisions.movements import Movement, _last_moved, _place, history, last_moved, record
 
 SEGMENTS = st.sampled_from(["a", "ab", "b", "a.b", "a/", 'a"', "é", "-", "a\\"])
 PATHS = st.lists(SEGMENTS, max_size=3).map(tuple)
@@ -71,14 +72,9 @@ def test_an_environment_knows_nothing_of_another(shared: Database) -> None:
 
 def test_the_answer_comes_from_an_index(shared: Database) -> None:
     """Guarding one key must not read the movements of all."""
-    from sqlalchemy import text
-
-    plan = shared.read(
-        lambda tx: tx.execute(
-            text(
-                "EXPLAIN QUERY PLAN SELECT revision FROM movement WHERE environment = 'e' AND "
-                "(key IN ('', 'a', 'a.b') OR (key >= 'a.b.' AND key < 'a.b/')) ORDER BY revision DESC LIMIT 1"
-            )
-        ).all()
-    )
-    assert not any(str(step.detail).startswith("SCAN movement") for step in plan), plan
+    asked = _last_moved(2).compile(dialect=sqlite.dialect())
+    place = _place("e", "s", ("a", "b"))
+    values = tuple(place.get(name, 1) for name in asked.positiontup or ())
+    plan = shared.read(lambda tx: tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", values).all())
+    assert any("movement" in step.detail for step in plan)
+    assert not any(step.detail.startswith("SCAN") for step in plan), plan

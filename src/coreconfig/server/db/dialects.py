@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Engine, Text, create_engine, event
+from sqlalchemy import BigInteger, Engine, Integer, Text, create_engine, event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -26,6 +26,10 @@ _CHECKPOINT_PAGES = 1000  # the write-ahead log is taken over into the file abou
 
 key_text = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that compares by code point: ranges over keys mean what `last_moved` takes them for."""
+
+
+row_number = BigInteger().with_variant(Integer(), "sqlite")
+"""A number that is a primary key by itself: in SQLite only ``INTEGER`` needs no index for that."""
 
 
 class Dialect(Protocol):

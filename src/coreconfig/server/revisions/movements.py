@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, desc, insert, or_, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, desc, insert, or_, select, union_all
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from coreconfig.model.keys import Path, format_key
 from coreconfig.server.revisions import tables
@@ -61,16 +64,7 @@ def record(tx: Connection, epoch: int, revision: int, movements: Iterable[Moveme
 
 def last_moved(tx: Connection, environment: str, service: str | None, path: Path) -> tuple[int, int] | None:
     """The (epoch, revision) that last moved the resolved value or the own entry at, above or below a key."""
-    found = tx.execute(
-        select(_movement.epoch, _movement.revision)
-        .where(
-            _movement.environment == environment,
-            _related(path),
-            or_(_holds(_movement.services, service), _holds(_movement.entries, service)),
-        )
-        .order_by(desc(_movement.revision))
-        .limit(1)
-    ).first()
+    found = tx.execute(_last_moved(len(path)), _place(environment, service, path)).first()
     return None if found is None else (found.epoch, found.revision)
 
 
@@ -81,62 +75,76 @@ def history(
 
     A revision that moved something above the key may have left the key itself as it was.
     """
-    below = () if before is None else (_movement.revision < before,)
-    revisions = (
-        select(_movement.revision)
-        .where(
-            _movement.environment == environment, _related(path), _holds(_movement.services, service), *below
-        )
-        .distinct()
-        .order_by(desc(_movement.revision))
-        .limit(limit)
-    ).subquery()
-    found = tx.execute(
-        select(
-            _log.revision, _log.epoch, _log.kind, _log.change_id, _log.author, _log.reason, _log.committed_at
-        )
-        .join(revisions, revisions.c.revision == _log.revision)
-        .order_by(desc(_log.revision))
-    )
-    return [Moved(*row) for row in found]
+    page = {"before": _NO_REVISION if before is None else before, "most": limit}
+    return [
+        Moved(*row) for row in tx.execute(_history(len(path)), {**_place(environment, service, path), **page})
+    ]
 
 
-def last_edited(
-    tx: Connection, environment: str, service: str | None, path: Path, *, until: int | None = None
-) -> Moved | None:
-    """The revision that last edited what a layer itself says at, above or below a key, at most `until`.
+_NO_REVISION = 2**63 - 1
 
-    An environment that was created from a document edited all of its layers.
-    """
-    entry = _holds(_movement.entries, service)
-    # edits are canonical JSON, so this text stands in it for a creation and for nothing else
-    created = f'"environment":"{environment}","kind":"environment","operation":"create"'
-    whole = _log.edits.like(f"%{created}%")
-    known = () if until is None else (_movement.revision <= until,)
-    found = tx.execute(
-        select(
-            _log.revision, _log.epoch, _log.kind, _log.change_id, _log.author, _log.reason, _log.committed_at
-        )
-        .join(tables.movement, _movement.revision == _log.revision)
-        .where(_movement.environment == environment, _related(path), or_(entry, whole), *known)
-        .order_by(desc(_log.revision))
+# One statement for each depth of a key, so that building and compiling it is paid once.
+
+
+@cache
+def _last_moved(depth: int) -> Select[tuple[int, int]]:
+    near = _near(depth)
+    name: BindParameter[str] = bindparam("name")
+    return (
+        select(near.epoch, near.revision)
+        .where(or_(near.services.like(name), near.entries.like(name)))
+        .order_by(desc(near.revision))
         .limit(1)
-    ).first()
-    return None if found is None else Moved(*found)
+    )
 
 
-def _related(path: Path) -> ColumnElement[bool]:
-    """At, above or below a path: ``/`` follows ``.``, so the range holds all that begins with ``key.``."""
-    if not path:
-        return _movement.key >= ""
-    above = [format_key(path[:length]) for length in range(len(path) + 1)]
-    key = above[-1]
-    return or_(_movement.key.in_(above), and_(_movement.key >= f"{key}.", _movement.key < f"{key}/"))
+@cache
+def _history(depth: int) -> Select[Any]:
+    near = _near(depth)
+    revisions = (
+        select(near.revision)
+        .where(near.services.like(bindparam("name")), near.revision < bindparam("before"))
+        .distinct()
+        .order_by(desc(near.revision))
+        .limit(bindparam("most"))
+    ).subquery()
+    told = (_log.revision, _log.epoch, _log.kind, _log.change_id, _log.author, _log.reason, _log.committed_at)
+    found = select(*told).join(revisions, revisions.c.revision == _log.revision)
+    return found.order_by(desc(_log.revision))
 
 
-def _holds(names: ColumnElement[str], service: str | None) -> ColumnElement[bool]:
-    """Whether a JSON list of ids names one; an id holds no character that JSON or LIKE would change."""
-    return names.like(f'%"{service or ""}"%')
+def _near(depth: int) -> ReadOnlyColumnCollection[str, Any]:
+    """The movements at, above or below a path with this many segments; everything is below the empty one.
+
+    Two searches by key, not one condition with OR, which no index serves. Their revision is an expression,
+    so that no index on it is taken either: a key that moved long ago would then be looked for through every
+    movement of its environment since.
+    """
+    rest = (_movement.epoch, _movement.services, _movement.entries)
+    here = _movement.environment == bindparam("environment")
+    if depth == 0:
+        return select(_movement.revision, *rest).where(here).subquery("near").c
+    at_or_above: list[BindParameter[str]] = [
+        *(bindparam(f"above_{length}") for length in range(depth)),
+        bindparam("key"),
+    ]
+    found = select((_movement.revision + 0).label("revision"), *rest).where(here)
+    below = (_movement.key >= bindparam("from_key"), _movement.key < bindparam("to_key"))
+    return union_all(found.where(_movement.key.in_(at_or_above)), found.where(*below)).subquery("near").c
+
+
+def _place(environment: str, service: str | None, path: Path) -> dict[str, Any]:
+    """What the statements ask for.
+
+    An id holds no character that JSON or LIKE would change, so its quoted form finds it in a JSON list; ``/``
+    is the character after ``.``, so the range holds all keys that begin with ``key.``.
+    """
+    place: dict[str, Any] = {"environment": environment, "name": f'%"{service or ""}"%'}
+    if path:
+        key = format_key(path)
+        place |= {f"above_{length}": format_key(path[:length]) for length in range(len(path))}
+        place |= {"key": key, "from_key": f"{key}.", "to_key": f"{key}/"}
+    return place
 
 
 def _names(names: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text
 
-from coreconfig.server.db.dialects import key_text
+from coreconfig.server.db.dialects import key_text, row_number
 from coreconfig.server.db.metadata import metadata
 
 head = Table(
@@ -21,7 +21,7 @@ head = Table(
 log = Table(
     "log",
     metadata,
-    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("revision", row_number, primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
     Column("change_id", Text, nullable=False),
@@ -37,7 +37,7 @@ log = Table(
 checkpoint = Table(
     "checkpoint",
     metadata,
-    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("revision", row_number, primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, nullable=False),
     Column("hash", Text, nullable=False),
     Column("taken_at", Text, nullable=False),

@@ -12,6 +12,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+_ROW_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _C_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
@@ -42,7 +43,7 @@ def _revisions() -> None:
     )
     op.create_table(
         "log",
-        _number("revision"),
+        sa.Column("revision", _ROW_NUMBER, nullable=False, autoincrement=False),
         _number("epoch"),
         _text("kind"),
         _text("change_id"),
@@ -56,7 +57,7 @@ def _revisions() -> None:
     )
     op.create_table(
         "checkpoint",
-        _number("revision"),
+        sa.Column("revision", _ROW_NUMBER, nullable=False, autoincrement=False),
         _number("epoch"),
         _text("hash"),
         _text("taken_at"),
