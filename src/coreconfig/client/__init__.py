@@ -1,0 +1,1 @@
+"""The SDK: one immutable snapshot that the network refreshes behind the readers."""

@@ -1,0 +1,312 @@
+"""The client's side of the stream as a state machine: a frame comes in, effects come out. No I/O, no clock.
+
+The link carries the effects out, in order, and reports what became of an offer with `settled`. The same
+session serves the WebSocket and ``POST /v1/sync``: only the way there differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from coreconfig.client.store import Push, Verdict
+from coreconfig.errors import (
+    CoreConfigError,
+    Denied,
+    Invalid,
+    NotAuthenticated,
+    NotFound,
+    ProtocolError,
+    Unavailable,
+)
+from coreconfig.wire import frames
+from coreconfig.wire.frames import Ack, At, ClientFrame, Hello
+
+MAX_REFUSED = 64
+"""How many refused digests are remembered; the oldest is forgotten first."""
+MAX_RESYNCS = 3
+"""How often in a row a session begins anew before it gives up the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this instance is, as every hello says."""
+
+    service: str
+    environment: str
+    instance: str
+    cohort: str | None
+    labels: dict[str, str]
+    app_version: str
+    sdk: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What the store has when a frame arrives."""
+
+    at: At | None
+    installation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this frame."""
+
+    frame: ClientFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Offer this to the store, and tell the session what became of it."""
+
+    push: Push
+    installation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """What the store holds is right here."""
+
+    at: At
+    installation: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchWhole:
+    """Get the view by ``POST /v1/sync``: it is too large to be pushed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Tell the program's subscribers."""
+
+    name: Literal["connected", "service_health_changed", "unknown_message", "error"]
+    message: str
+    details: dict[str, Any] = field(default_factory=dict)
+    error: CoreConfigError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server will not serve this client as it is."""
+
+    error: CoreConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """End the connection and come back after `retry_after` seconds (None: whenever the client likes)."""
+
+    reason: str
+    retry_after: float | None = None
+
+
+Effect = Send | Offer | Confirm | FetchWhole | Emit | Refused | Leave
+
+Step = Literal["apply", "already", "ignore", "resync"]
+
+
+def judge(held: At | None, push: Push, *, foreign: bool = False) -> Step:
+    """What to do with a push while holding `held`; `foreign`: what is held counts in another log.
+
+    Lower is ignored, the same is acknowledged again, equal with another digest is applied; a delta has to
+    continue exactly what is held, and only a whole snapshot leads into another epoch.
+    """
+    at = push.at
+    if held is not None and not foreign:
+        if at == held:
+            return "already"
+        if (at.epoch, at.revision) < (held.epoch, held.revision):
+            return "ignore"
+    if isinstance(push, frames.ChangedPush):
+        return "apply" if held is not None and push.from_ == held and at.epoch == held.epoch else "resync"
+    return "apply"
+
+
+class Session:
+    """One exchange with a server; `opened` begins it anew."""
+
+    def __init__(self, identity: Identity, holding: Callable[[], Holding]) -> None:
+        self.identity = identity
+        self._holding = holding
+        self.patterns: tuple[str, ...] = ()
+        self.welcome: frames.Welcome | None = None
+        self.refused: dict[str, None] = {}
+        self._resyncs = 0
+        self._foreign = False
+
+    def opened(self) -> list[Effect]:
+        """A connection is there: introduce ourselves."""
+        self.welcome = None
+        self._resyncs = 0
+        return [Send(self.hello())]
+
+    def hello(self, *, whole: bool = False) -> Hello:
+        """Who I am and what I hold; with `whole` nothing that could be continued from."""
+        me = self.identity
+        return Hello(
+            service=me.service,
+            environment=me.environment,
+            instance=me.instance,
+            cohort=me.cohort,
+            labels=me.labels,
+            app_version=me.app_version,
+            sdk=me.sdk,
+            have=None if whole or self._foreign else self._holding().at,
+            refused=list(self.refused),
+            patterns=list(self.patterns),
+        )
+
+    def received(self, text: str | bytes) -> list[Effect]:
+        """What follows from a frame."""
+        try:
+            frame = _decoder.decode(text)
+        except (msgspec.DecodeError, RecursionError, ValueError) as error:
+            return self._undecodable(text, error)
+        return self._taken(frame)
+
+    def settled(self, push: Push, verdict: Verdict) -> list[Effect]:
+        """What follows from what became of an offer."""
+        held = self._holding().at
+        if verdict.outcome == "unfit":
+            return self._again(verdict.reason or "a push could not be used", whole=True)
+        self._resyncs = 0
+        if verdict.outcome == "rejected":
+            self._refuse(push.at.digest)
+            issues = [
+                {"code": i.code, "severity": i.severity, "key": i.key, "message": i.message}
+                for i in verdict.issues
+            ]
+            return [Send(Ack(push.nonce, held or push.at, "rejected", verdict.reason, issues))]
+        self._foreign = False
+        self.refused.pop(push.at.digest, None)
+        return [Send(Ack(push.nonce, held or push.at, "applied"))]
+
+    def _taken(self, frame: frames.ServerFrame) -> list[Effect]:
+        match frame:
+            case frames.SnapshotPush() | frames.ChangedPush():
+                return self._pushed(frame)
+            case frames.Bookmark():
+                return self._bookmarked(frame.at)
+            case frames.Welcome():
+                return self._welcomed(frame)
+            case frames.Fetch():
+                return [FetchWhole()]
+            case frames.ServiceHealthChanged():
+                details = msgspec.to_builtins(frame)
+                text = f"{frame.service} went from {frame.from_} to {frame.to}"
+                return [Emit("service_health_changed", text, details)]
+            case frames.Resync():
+                return self._again("the server asked to begin anew", whole=False)
+            case frames.Error():
+                return self._told(frame)
+            case frames.Bye():
+                return [Leave("the server is leaving", frame.retry_after)]
+        return []  # pong
+
+    def _welcomed(self, welcome: frames.Welcome) -> list[Effect]:
+        self.welcome = welcome
+        details = {"server": welcome.server, "session": welcome.session, "revision": welcome.revision}
+        effects: list[Effect] = [Emit("connected", f"connected at revision {welcome.revision}", details)]
+        mine = self._holding().installation
+        if mine and welcome.installation and mine != welcome.installation and not self._foreign:
+            self._foreign = True
+            text = "the server keeps another log than the one this snapshot came from; it is replaced as a whole"
+            effects += [Emit("error", text, error=ProtocolError(text, code="another_installation"))]
+            effects += [Send(self.hello(whole=True))]
+        return effects
+
+    def _pushed(self, push: Push) -> list[Effect]:
+        held = self._holding().at
+        step = judge(held, push, foreign=self._foreign)
+        if step == "apply":
+            return [Offer(push, self._installation())]
+        if step == "resync":
+            return self._again(f"revision {push.at.revision} does not continue what is held", whole=False)
+        ack: Effect = Send(Ack(push.nonce, held or push.at, "applied"))
+        if step == "already":
+            return [Confirm(push.at, self._installation()), ack]
+        return [ack]
+
+    def _bookmarked(self, at: At) -> list[Effect]:
+        held = self._holding().at
+        if held is None or (held.epoch, held.digest, held.overlay) != (at.epoch, at.digest, at.overlay):
+            if held is not None and not self._foreign and (at.epoch, at.revision) < (held.epoch, held.revision):
+                return []
+            return self._again(f"the server takes for held what is not, at revision {at.revision}", whole=True)
+        if at.revision < held.revision and not self._foreign:
+            return []
+        self._resyncs = 0
+        self._foreign = False
+        return [Confirm(at, self._installation())]
+
+    def _told(self, error: frames.Error) -> list[Effect]:
+        told = error_of(error)
+        if self.welcome is None and not error.retry:
+            return [Refused(told)]
+        return [Emit("error", f"the server says: {error.message}", {"code": error.code}, told)]
+
+    def _again(self, why: str, *, whole: bool) -> list[Effect]:
+        """Say hello again; give the connection up when that does not help."""
+        self._resyncs += 1
+        error = ProtocolError(why, code="resync")
+        emit = Emit("error", why, {"code": "resync"}, error)
+        if self._resyncs > MAX_RESYNCS:
+            return [emit, Leave("beginning anew does not help")]
+        return [emit, Send(self.hello(whole=whole))]
+
+    def _undecodable(self, text: str | bytes, error: Exception) -> list[Effect]:
+        kind = _type_of(text)
+        if kind is not None and kind not in _KNOWN:
+            details = msgspec.json.decode(text)
+            return [Emit("unknown_message", f"the server sent a frame of the unknown type {kind!r}", details)]
+        return self._again(f"the server sent a malformed frame: {error}", whole=False)
+
+    def _installation(self) -> str:
+        return self.welcome.installation if self.welcome else ""
+
+    def _refuse(self, digest: str) -> None:
+        self.refused.pop(digest, None)
+        self.refused[digest] = None
+        while len(self.refused) > MAX_REFUSED:
+            del self.refused[next(iter(self.refused))]
+
+
+def error_of(frame: frames.Error) -> CoreConfigError:
+    """The error that an error frame stands for."""
+    code = frame.code
+    kind: type[CoreConfigError] = ProtocolError
+    if frame.retry:
+        kind = Unavailable
+    elif code.startswith("unknown_") or code == "not_found":
+        kind = NotFound
+    elif code == "not_authenticated" or code.startswith("token_"):
+        kind = NotAuthenticated
+    elif code == "denied":
+        kind = Denied
+    elif code.startswith("bad_"):
+        kind = Invalid
+    return kind(frame.message, code=code)
+
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
+_decoder = msgspec.json.Decoder(frames.ServerFrame)
+_typed = msgspec.json.Decoder(_Typed)
+_KNOWN = frozenset(
+    ("welcome", "snapshot", "configuration_changed", "revision", "fetch", "service_health_changed", "resync")
+    + ("error", "bye", "pong")
+)
+
+
+def _type_of(text: str | bytes) -> str | None:
+    try:
+        return _typed.decode(text).type
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return None
