@@ -32,7 +32,7 @@ class Grant:
     name: str
     roles: Sequence[str] = ()
     service: str | None = None
-    environments: Sequence[str] = ()
+    environments: Sequence[str] = (ANY,)
     keys: Sequence[str] = ()
 
 
@@ -91,7 +91,7 @@ def _faults(grant: Grant) -> list[Issue]:
         )
     else:
         check(set(grant.roles) <= {EDITOR}, "roles", "a service may have no role, or editor")
-        check(grant.environments, "environments", "say in which environments the service runs")
+    check(grant.environments, "environments", "name environments, or * for all of them")
     return [*faults, *_scope_faults(grant)]
 
 
@@ -119,7 +119,7 @@ def _check_mode(caller: Caller, existing: list[TokenRecord]) -> None:
 
 
 def _check_first(grant: Grant) -> None:
-    unlimited = not grant.keys and (not grant.environments or ANY in grant.environments)
+    unlimited = not grant.keys and ANY in grant.environments
     if grant.service is not None or ADMIN not in grant.roles or not unlimited:
         raise Invalid(
             "the first token ends open mode and has to be an administrator's, else nobody could create"
@@ -133,7 +133,7 @@ def _check_within_own(caller: Caller, grant: Grant) -> None:
     if caller.is_admin:
         return
     wide = set(grant.roles) & {ADMIN, SECURITY_ADMIN}
-    foreign = [name for name in grant.environments or (ANY,) if not caller.in_scope(name)]
+    foreign = [name for name in grant.environments if not caller.in_scope(name)]
     if wide or foreign or caller.keys:
         raise Denied(
             f"{caller.principal} cannot give more than it has: an admin has to create this token",
@@ -162,7 +162,7 @@ def _record(public: str, text: str, caller: Caller, grant: Grant) -> TokenRecord
         name=grant.name,
         kind="user" if grant.service is None else "service",
         service=grant.service,
-        environments=tuple(dict.fromkeys(grant.environments)) or (ANY,),
+        environments=tuple(dict.fromkeys(grant.environments)),
         roles=tuple(dict.fromkeys(grant.roles)),
         keys=tuple(dict.fromkeys(grant.keys)),
         author=caller.principal,

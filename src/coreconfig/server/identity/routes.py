@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import Field
+from pydantic import Field, RootModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from coreconfig.server.access.actions import Action
-from coreconfig.server.access.caller import caller_of
+from coreconfig.server.access.caller import ANY, caller_of
 from coreconfig.server.access.decisions import demand
 from coreconfig.server.identity import commands
 from coreconfig.server.identity.keyring import Keyring
 from coreconfig.server.identity.queries import all_tokens
 from coreconfig.server.identity.tokens import TokenRecord
-from coreconfig.server.web.bodies import read_model
+from coreconfig.server.web.bodies import read_json, to_model
 from coreconfig.server.web.models import Answer, Body
 from coreconfig.server.web.operations import Operation
 from coreconfig.server.web.parameters import TOKEN
@@ -25,17 +25,34 @@ from coreconfig.server.web.services import Transactions
 
 Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@+-]{0,62}$")]
 Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+ServiceId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 EnvironmentScope = Annotated[str, Field(pattern=r"^(\*|[a-z0-9][a-z0-9-]{0,62})$")]
+_SEGMENT = r"(\*\*?|[A-Za-z0-9_-]{1,15})"
+KeyPattern = Annotated[str, Field(json_schema_extra={"pattern": rf"^{_SEGMENT}(\.{_SEGMENT}){{0,31}}$"})]
+Scope = Annotated[list[EnvironmentScope], Field(min_length=1, max_length=256)]
 
 
-class NewToken(Body):
-    """What to create: with `service` the token of a service, else of a person with `roles`."""
+class PersonToken(Body):
+    """The token of a person, or of a program that acts for people. Without `environments`: all of them."""
 
     name: Name
-    roles: list[Role] = Field(default=[], max_length=32)
-    service: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] | None = None
-    environments: list[EnvironmentScope] = Field(default=[], max_length=256)
-    keys: list[Annotated[str, Field(min_length=1, max_length=512)]] = Field(default=[], max_length=256)
+    roles: list[Role] = Field(min_length=1, max_length=32)
+    environments: Scope = Field(default=[ANY])
+    keys: list[KeyPattern] = Field(default=[], max_length=256)
+
+
+class ServiceToken(Body):
+    """The token of a service: it reads and reports for itself, and proposes if it holds `editor`."""
+
+    name: Name
+    service: ServiceId
+    environments: Scope
+    roles: list[Literal["editor"]] = Field(default=[], max_length=1)
+    keys: list[KeyPattern] = Field(default=[], max_length=256)
+
+
+class NewToken(RootModel[PersonToken | ServiceToken]):
+    """What to create: with `service` the token of a service, else of a person with `roles`."""
 
 
 class TokenAnswer(Answer):
@@ -98,7 +115,7 @@ def routes(services: _Services) -> list[BaseRoute]:
         ),
         Operation(
             "DELETE",
-            "/v1/tokens/{token}",
+            "/v1/tokens/{token_id}",
             shop.revoke,
             id="revoke_token",
             tag="access",
@@ -124,8 +141,7 @@ class _Counter:
     async def create(self, request: Request) -> Response:
         caller = caller_of(request)
         demand(caller, Action.ADMINISTER_TOKENS)
-        wanted = await read_model(request, NewToken)
-        grant = commands.Grant(wanted.name, wanted.roles, wanted.service, wanted.environments, wanted.keys)
+        grant = _grant(await read_json(request))
         record, text = await self._database.writing(lambda tx: commands.create(tx, caller, grant))
         await self._keyring.refresh()
         return json_response({**_shown(record), "token": text}, status=201)
@@ -136,6 +152,15 @@ class _Counter:
         record = await self._database.writing(lambda tx: commands.revoke(tx, caller, public))
         await self._keyring.refresh()
         return json_response(_shown(record))
+
+
+def _grant(said: Any) -> commands.Grant:
+    """What the body asks for; a `service` in it decides which of the two shapes it is held against."""
+    if isinstance(said, dict) and "service" in said:
+        wanted = to_model(said, ServiceToken)
+        return commands.Grant(wanted.name, wanted.roles, wanted.service, wanted.environments, wanted.keys)
+    person = to_model(said, PersonToken)
+    return commands.Grant(person.name, person.roles, None, person.environments, person.keys)
 
 
 def _shown(record: TokenRecord) -> dict[str, Any]:

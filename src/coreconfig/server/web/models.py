@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 
 class Body(BaseModel):
@@ -28,6 +28,31 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 """An integer however JSON spelt it."""
 
 Revision = Annotated[Whole, Field(ge=0, le=2**53)]
+
+
+SHAPE: Final = "x-shape"
+"""A schema that consists of this member alone stands for the component of that name."""
+
+ConfigValue = Annotated[Any, WithJsonSchema({SHAPE: "ConfigValue"})]
+"""A value of the configuration; what it may hold is checked by the model."""
+
+COMPONENTS: Final[dict[str, Any]] = {
+    "ConfigValue": {
+        "description": "Any JSON value within the limits; members are segments of keys, here unquoted.",
+        "anyOf": [
+            {"type": ["null", "boolean", "string"]},
+            {"type": "number", "minimum": -(2**53), "maximum": 2**53},
+            {"type": "array", "items": {SHAPE: "ConfigValue"}},
+            {SHAPE: "ConfigObject"},
+        ],
+    },
+    "ConfigObject": {
+        "type": "object",
+        "propertyNames": {"pattern": "^[A-Za-z0-9_-]{1,32}$"},
+        "additionalProperties": {SHAPE: "ConfigValue"},
+    },
+}
+"""Schemas that models refer to by name, because they are recursive or come from the model of the domain."""
 
 
 class IssueAnswer(Answer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import BaseRoute
 
-from coreconfig.server.web.models import ErrorAnswer
+from coreconfig.server.web.models import COMPONENTS, SHAPE, ErrorAnswer
 from coreconfig.server.web.operations import Operation, Shape
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -29,12 +29,12 @@ def document(app: FastAPI) -> dict[str, Any]:
     )
     operations = list(_operations(app.routes))
     components = found.setdefault("components", {})
-    components.setdefault("schemas", {}).update(_schemas(operations))
+    components.setdefault("schemas", {}).update({**COMPONENTS, **_schemas(operations)})
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": "cc_..."}}
     for operation in operations:
         path = found.setdefault("paths", {}).setdefault(operation.template, {})
         path[operation.method.lower()] = _described(operation)
-    return found
+    return cast("dict[str, Any]", _linked(found))
 
 
 def _operations(routes: Iterable[BaseRoute]) -> Iterable[Operation]:
@@ -58,7 +58,8 @@ def _described(operation: Operation) -> dict[str, Any]:
         "summary": said.summary,
         "tags": [said.tag],
         "security": [] if said.public else [{"token": []}],
-        "parameters": [parameter.documentation() for parameter in operation.parameters],
+        "description": " ".join(p.in_words() for p in operation.parameters if p.conditional),
+        "parameters": [p.documentation() for p in operation.parameters if not p.conditional],
         "responses": {
             **{
                 str(status): _answer(status, shape, said.media_type) for status, shape in said.answers.items()
@@ -82,6 +83,15 @@ def _answer(status: int, shape: Shape, media_type: str) -> dict[str, Any]:
     if shape is not None:
         answer["content"] = {media_type: {"schema": _schema(shape)}}
     return answer
+
+
+def _linked(node: Any) -> Any:
+    """The document with references where components are named."""
+    if isinstance(node, dict):
+        if SHAPE in node:
+            return {"$ref": _REFERENCE.format(model=node[SHAPE])}
+        return {name: _linked(child) for name, child in node.items()}
+    return [_linked(child) for child in node] if isinstance(node, list) else node
 
 
 def _schema(shape: type[BaseModel] | dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Everything is strict: a number is decimal digits, a flag is ``true`` or ``false`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
@@ -31,6 +32,9 @@ class Parameter(Generic[T]):
     default: T
     schema: dict[str, Any] = field(default_factory=dict)
     about: str = ""
+    conditional: bool = False
+    """A header that asks for more than the operation: described in its text, since no single value of it is
+    right or wrong by itself."""
 
     def of(self, request: Request) -> T:
         """Its value in this request. Raises `Invalid`."""
@@ -60,6 +64,10 @@ class Parameter(Generic[T]):
             "description": self.about,
             "schema": self.schema,
         }
+
+    def in_words(self) -> str:
+        """The sentence about a conditional header."""
+        return f"Takes the header `{self.name}`: {self.about}."
 
 
 def _bad(message: str) -> Invalid:
@@ -107,6 +115,18 @@ def opaque(limit: int) -> Callable[[str], str]:
     return read
 
 
+def matching(pattern: str) -> Callable[[str], str]:
+    """A reader of a text that fits a regular expression as a whole."""
+    fits = re.compile(pattern).fullmatch
+
+    def read(text: str) -> str:
+        if not fits(text):
+            raise _bad(f"{text[:80]!r} does not fit {pattern}")
+        return text
+
+    return read
+
+
 def _id(what: str) -> Callable[[str], str]:
     return lambda text: check_id(what, text)
 
@@ -140,7 +160,7 @@ CHANGE = Parameter(
     "id", "path", opaque(64), "", {"type": "string", "minLength": 1, "maxLength": 64}, "id of a change"
 )
 REVISION = Parameter("n", "path", _revision, 0, REVISION_SCHEMA, "number of a revision")
-TOKEN = Parameter("token", "path", opaque(64), "", TOKEN_ID_SCHEMA, "public id of a token")
+TOKEN = Parameter("token_id", "path", matching(r"[a-z0-9]{12}"), "", TOKEN_ID_SCHEMA, "public id of a token")
 
 PATH_PARAMETERS: dict[str, Parameter[Any]] = {
     parameter.name: parameter for parameter in (ENV, SERVICE, INSTANCE, KEY, CHANGE, REVISION, TOKEN)
@@ -186,11 +206,12 @@ MIN_REVISION: Parameter[int | None] = Parameter(
     None,
     REVISION_SCHEMA,
     "never answer from an older revision: wait up to 2 s, then 503",
+    conditional=True,
 )
 IDEMPOTENCY_KEY: Parameter[str | None] = Parameter(
     "Idempotency-Key",
     "header",
-    opaque(128),
+    matching(r"[A-Za-z0-9_-]{1,128}"),
     None,
     {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$"},
     "the same key with the same request is applied once; a retry gets the first answer",
@@ -201,7 +222,8 @@ IF_MATCH: Parameter[str | None] = Parameter(
     str,
     None,
     {"type": "string", "pattern": '^"[0-9a-f-]{1,64}"$'},
-    "write only if the state has this ETag",
+    "write only if the state has this ETag, else 412",
+    conditional=True,
 )
 IF_NONE_MATCH: Parameter[str | None] = Parameter(
     "If-None-Match",
@@ -210,4 +232,5 @@ IF_NONE_MATCH: Parameter[str | None] = Parameter(
     None,
     {"type": "string", "pattern": '^"[0-9a-f-]{1,64}"$'},
     "304 if the state has this ETag",
+    conditional=True,
 )

@@ -52,8 +52,11 @@ def if_match(request: Request) -> Precondition | None:
 
 
 def if_none_match(request: Request) -> Precondition | None:
-    """What ``If-None-Match`` names; None when it is absent. Raises `Invalid` (``bad_precondition``)."""
-    return _precondition(request, "If-None-Match")
+    """What ``If-None-Match`` names; None when absent, and when unreadable: that costs an answer, no safety."""
+    try:
+        return _precondition(request, "If-None-Match")
+    except Invalid:
+        return None
 
 
 def _precondition(request: Request, header: str) -> Precondition | None:
