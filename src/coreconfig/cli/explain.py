@@ -31,14 +31,20 @@ def explain(api: Api, out: Output, *, target: Target, key: str, at: int | None) 
 def explanation(target: Target, body: dict[str, Any]) -> list[str]:
     """The value, then every layer that says something about it, the strongest first."""
     value = compact(body["value"]) if "value" in body else "(absent)"
-    rows = [_contribution(one) for one in body["contributions"]]
+    said = [{**one, "effective": _decides(one, first=i == 0)} for i, one in enumerate(body["contributions"])]
+    rows = [_contribution(one) for one in said]
     widths = [max(len(row[i]) for row in rows) if rows else 0 for i in range(3)]
     lines = [f"{body['key']} = {value}   in {target} at revision {body['revision']}"]
-    for row, one in zip(rows, body["contributions"], strict=True):
-        mark = click.style(">", fg="green") if one.get("effective") else " "
+    for row, one in zip(rows, said, strict=True):
+        mark = click.style(">", fg="green") if one["effective"] else " "
         cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
         lines.append(f"  {mark} {cells}  {row[3]}")
     return lines
+
+
+def _decides(one: dict[str, Any], *, first: bool) -> bool:
+    """Whether it gave what is seen; the strongest layer does so too by saying that nothing is seen."""
+    return bool(one.get("effective")) or (first and one.get("operation", "").lower() == "unset")
 
 
 def _contribution(one: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -46,8 +52,8 @@ def _contribution(one: dict[str, Any]) -> tuple[str, str, str, str]:
     says = compact(one["value"]) if "value" in one else ""
     since = f"revision {one['revision']}" if one.get("revision") is not None else ""
     who = f"by {one['author']}" if one.get("author") else ""
-    rest = " ".join(filter(None, (who, "" if one.get("effective") else "(overridden)")))
-    return where, f"{one.get('operation', 'set')} {says}".strip(), since, rest
+    rest = " ".join(filter(None, (who, "" if one["effective"] else "(overridden)")))
+    return where, f"{one.get('operation', 'set').lower()} {says}".strip(), since, rest
 
 
 @click.command()
