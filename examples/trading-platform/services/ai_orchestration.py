@@ -38,9 +38,9 @@ class AIOrchestration:
         try:
             self.providers = self.config.get_typed("ai.providers", PROVIDERS)
         except ConfigValidationError as error:
-            say(self.config, f"keeps its providers, the new ones are wrong: {error}")
+            say(f"keeps its providers, the new ones are wrong: {error}")
         else:
-            say(self.config, f"now uses {self.models()}")
+            say(f"now uses {self.models()}")
 
     def models(self) -> str:
         """Provider and model; the credentials are not for printing."""
@@ -51,7 +51,7 @@ def main() -> None:
     chosen = options("ai-orchestration")
     with CoreConfig("ai-orchestration", environment=chosen.environment, url=chosen.url) as config:
         service = AIOrchestration(config)
-        say(config, f"uses {service.models()}")
+        say(f"uses {service.models()}")
         run(config, ask=chosen.ask)
 
 

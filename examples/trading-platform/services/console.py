@@ -9,6 +9,7 @@ import argparse
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from coreconfig import Change, CoreConfig
@@ -29,29 +30,29 @@ def options(service: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def say(config: CoreConfig, text: str) -> None:
-    """One line at once, with the name of the service before it."""
-    print(f"[{config.service_id}] {text}", flush=True)
+def say(text: str) -> None:
+    """One line at once, with the name of the program before it."""
+    print(f"[{Path(sys.argv[0]).stem.replace('_', '-')}] {text}", flush=True)
 
 
-def say_change(config: CoreConfig, change: Change) -> None:
+def say_change(change: Change) -> None:
     """What a watch was told."""
     now = "(gone)" if change.operation == "DELETE" else repr(change.new_value)
-    say(config, f"{change.key}: {change.old_value!r} -> {now} (revision {change.revision})")
+    say(f"{change.key}: {change.old_value!r} -> {now} (revision {change.revision})")
 
 
 def run(config: CoreConfig, *, ask: bool) -> None:
     """Stay up until somebody stops the program; with `ask`, answer questions until nobody is there to ask."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    config.watch(OPERATIONS, lambda change: say_change(config, change))
-    say(config, f"ready (revision {config.revision}, {state(config)})")
+    config.watch(OPERATIONS, say_change)
+    say(f"ready (revision {config.revision}, {state(config)})")
     try:
         if ask:
             answer(config)
         else:
             signal.pause()
     except KeyboardInterrupt:
-        say(config, "stopped")
+        say("stopped")
 
 
 def answer(config: CoreConfig) -> None:
@@ -59,7 +60,7 @@ def answer(config: CoreConfig) -> None:
     for line in sys.stdin:
         key = line.strip()
         value: Any = config.get(key, "(absent)")
-        say(config, f"? {key} = {value!r} (revision {config.revision}, {state(config)})")
+        say(f"? {key} = {value!r} (revision {config.revision}, {state(config)})")
 
 
 def state(config: CoreConfig) -> str:

@@ -36,10 +36,10 @@ def main() -> None:
     chosen = options("data-bridge")
     with CoreConfig("data-bridge", environment=chosen.environment, url=chosen.url) as config:
         bridge = DataBridge(config)
-        say(config, f"reads from {bridge.mt5()}")
-        say(config, f"serves {bridge.websocket()}")
-        config.watch("mt5", lambda change: say(config, f"now reads from {bridge.mt5()}"))
-        config.watch("websocket", lambda change: say(config, f"now serves {bridge.websocket()}"))
+        say(f"reads from {bridge.mt5()}")
+        say(f"serves {bridge.websocket()}")
+        config.watch("mt5", lambda change: say(f"now reads from {bridge.mt5()}"))
+        config.watch("websocket", lambda change: say(f"now serves {bridge.websocket()}"))
         run(config, ask=chosen.ask)
 
 

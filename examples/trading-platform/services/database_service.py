@@ -26,8 +26,8 @@ def main() -> None:
     chosen = options("database-service")
     with CoreConfig("database-service", environment=chosen.environment, url=chosen.url) as config:
         service = DatabaseService(config)
-        say(config, f"connects to {service.connection_string()} with pool {service.pool()}")
-        config.watch("database.pool", lambda change: say(config, f"pool is now {service.pool()}"))
+        say(f"connects to {service.connection_string()} with pool {service.pool()}")
+        config.watch("database.pool", lambda change: say(f"pool is now {service.pool()}"))
         run(config, ask=chosen.ask)
 
 

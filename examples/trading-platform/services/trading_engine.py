@@ -21,10 +21,10 @@ class TradingEngine:
     def on_risk_change(self, change: Change) -> None:
         if change.key == "risk.limits":
             self.limits = dict(change.new_value or {})
-        say_change(self.config, change)
+        say_change(change)
 
     def on_strategy_change(self, change: Change) -> None:
-        say_change(self.config, change)
+        say_change(change)
 
     def accepts(self, size: float) -> bool:
         """Whether a position of this size may be opened; the limit is read anew for each order."""
@@ -36,8 +36,8 @@ def main() -> None:
     with CoreConfig("trading-engine", environment=chosen.environment, url=chosen.url) as config:
         engine = TradingEngine(config)
         largest = config.get("risk.maxPositionSize")
-        say(config, f"takes positions up to {largest}, limits {engine.limits}")
-        say(config, f"strategies: {', '.join(sorted(config.get_section('strategies')))}")
+        say(f"takes positions up to {largest}, limits {engine.limits}")
+        say(f"strategies: {', '.join(sorted(config.get_section('strategies')))}")
         run(config, ask=chosen.ask)
 
 
