@@ -16,9 +16,9 @@ import msgspec
 
 from coreconfig.client.typed.masks import masked
 from coreconfig.client.typed.members import Record, Row, Shape, Table, allowed_values, shape_of
+from coreconfig.client.typed.numbers import with_integers
 from coreconfig.client.typed.targets import name_of
 from coreconfig.errors import Invalid, Issue
-from coreconfig.model.canonical import MAX_EXACT_INTEGER
 from coreconfig.model.schemas import key_below
 from coreconfig.model.trees import plain
 
@@ -33,7 +33,7 @@ _BY_TEXT = (
 )
 """Types that the value spells as a text, beside those that msgspec knows."""
 
-_PLACE = re.compile(r" - at `[^`]*`(?: in `[^`]*`)?\Z")
+_PLACE = re.compile(r" - at `(?:\$\.(?P<member>[\w-]+)|[^`]*)`(?: in `[^`]*`)?\Z")
 _CODES = (
     (re.compile(r"Object missing"), "missing_member"),
     (re.compile(r"Object contains unknown"), "unknown_member"),
@@ -55,13 +55,13 @@ class MsgspecReader:
         msgspec.json.Decoder(target, dec_hook=_from_text)
 
     def attempt(self, value: Any, key: str) -> tuple[Any, list[Issue]]:
-        """The instance and no issue, or every issue."""
+        """The instance and no issue, or every issue. Raises `Invalid` (``unsupported_target``)."""
         value = plain(value)
         try:
             return _convert(value, self._target), []
         except msgspec.ValidationError:
             # 1.0 is the same value as 1, and msgspec takes only the latter for an int
-            value = _with_integers(value)
+            value = with_integers(value)
         try:
             return _convert(value, self._target), []
         except msgspec.ValidationError:
@@ -73,15 +73,18 @@ class MsgspecReader:
 
 
 def _convert(value: Any, target: Any) -> Any:
-    return msgspec.convert(value, target, strict=True, str_keys=True, dec_hook=_from_text)
+    try:
+        return msgspec.convert(value, target, strict=True, str_keys=True, dec_hook=_from_text)
+    except NotImplementedError as refusal:
+        raise Invalid(str(refusal), code="unsupported_target") from None
 
 
-def _from_text(target: type[Any], value: Any) -> Any:
-    if not issubclass(target, _BY_TEXT):
-        raise Invalid(
+def _from_text(target: Any, value: Any) -> Any:
+    if not _is_spelt(target):
+        # msgspec lets only this class of errors through
+        raise NotImplementedError(
             f"values cannot be read as {name_of(target)}: use a pydantic model, a dataclass, a TypedDict,"
-            " a msgspec Struct, a builtin or generic type, or a JSON Schema",
-            code="unsupported_target",
+            " a msgspec Struct, a builtin or generic type, or a JSON Schema"
         )
     made = _spelt(target, value) if isinstance(value, str) else None
     if made is None:
@@ -97,20 +100,14 @@ def _spelt(target: type[Any], text: str) -> Any:
         return None
 
 
-def _schema_of_text(target: type) -> dict[str, Any]:
-    if issubclass(target, _BY_TEXT):
+def _is_spelt(target: Any) -> bool:
+    return isinstance(target, type) and issubclass(target, _BY_TEXT)
+
+
+def _schema_of_text(target: Any) -> dict[str, Any]:
+    if _is_spelt(target):
         return {"type": "string"}
     raise NotImplementedError
-
-
-def _with_integers(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _with_integers(child) for name, child in value.items()}
-    if isinstance(value, list):
-        return [_with_integers(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_EXACT_INTEGER:
-        return int(value)
-    return value
 
 
 def _issues(value: Any, target: Any, at: str) -> Iterator[Issue]:
@@ -165,7 +162,11 @@ def _refusal(value: Any, target: Any) -> msgspec.ValidationError | None:
 
 
 def _issue(refusal: msgspec.ValidationError, value: Any, target: Any, at: str) -> Issue:
-    text = _PLACE.sub("", str(refusal))
+    text = str(refusal)
+    if place := _PLACE.search(text):
+        text = text[: place.start()]
+        # the place of a member: the one whose text tells the Structs of a union apart
+        at = key_below(at, (place["member"],)) if place["member"] else at
     code = next((code for pattern, code in _CODES if pattern.match(text)), "rule_broken")
     if refusal.__cause__ is not None and code not in ("wrong_type", "wrong_format"):
         text, code = masked(text, value), "rule_broken"

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
 from coreconfig.client.typed.masks import masked
+from coreconfig.client.typed.numbers import with_integers
 from coreconfig.errors import Issue
 from coreconfig.model.schemas import key_below
 from coreconfig.model.trees import plain
@@ -41,12 +42,19 @@ class PydanticReader:
     def __init__(self, target: Any) -> None:
         """Raises TypeError (or pydantic's own error) where pydantic cannot read such a target."""
         self._adapter: TypeAdapter[Any] = TypeAdapter(target)
+        if not self._adapter.pydantic_complete:
+            self._adapter.rebuild(raise_errors=True)
 
     def attempt(self, value: Any, key: str) -> tuple[Any, list[Issue]]:
         """The instance and no issue, or every issue."""
-        text = msgspec.json.encode(plain(value), enc_hook=_bare_text)
+        value = plain(value)
         try:
-            return self._adapter.validate_json(text), []
+            return self._adapter.validate_json(_json(value)), []
+        except ValidationError:
+            # a strict model takes 1 for an int, and not 1.0, which is the same value
+            value = with_integers(value)
+        try:
+            return self._adapter.validate_json(_json(value)), []
         except ValidationError as refusal:
             errors = refusal.errors(include_url=False, include_context=False, include_input=False)
         return None, [_issue(error, value, key) for error in errors]
@@ -54,6 +62,10 @@ class PydanticReader:
     def json_schema(self) -> dict[str, Any]:
         """What the target demands, as JSON Schema."""
         return self._adapter.json_schema()
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(value, enc_hook=_bare_text)
 
 
 def _bare_text(value: Any) -> str:

@@ -70,16 +70,19 @@ def _kept_reader(target: Any) -> Reader:
 
 
 def _new_reader(target: Any) -> Reader:
+    if isinstance(target, str):
+        raise _unsupported(target, TypeError("it is a text; name the type itself"))
     if needs_pydantic(target):
         return _pydantic_reader(target)
     try:
         return MsgspecReader(target)
     except (TypeError, NameError) as error:
-        failure = error
+        refusal = _unsupported(target, error)
+    # pydantic knows more unions and more types
     try:
         return _pydantic_reader(target)
-    except ModuleNotFoundError:
-        raise _unsupported(target, failure) from failure
+    except (Invalid, ModuleNotFoundError):
+        raise refusal from None
 
 
 def _pydantic_reader(target: Any) -> Reader:

@@ -85,12 +85,14 @@ def is_union(target: Any) -> bool:
 
 
 def allowed_values(target: Any) -> list[Any]:
-    """What an enumeration or a ``Literal`` anywhere in the target allows; empty if there is none."""
+    """What an enumeration, a ``Literal`` or a Struct's tag in the target allows; empty if there is none."""
     target = bare_type(target)
     if get_origin(target) is Literal:
         return list(get_args(target))
     if is_union(target):
         return [value for branch in get_args(target) for value in allowed_values(branch)]
+    if (config := getattr(target, "__struct_config__", None)) is not None:
+        return [] if config.tag is None else [config.tag]
     if isinstance(target, type) and hasattr(target, "__members__"):
         return [member.value for member in target.__members__.values()]
     return []
@@ -115,8 +117,7 @@ def _record(target: Any) -> Record | None:
     if issubclass(cls, msgspec.Struct):
         return _struct(target, cls)
     if is_typeddict(cls):
-        required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
-        return Record({name: (hint, name in required) for name, hint in _hints(target, cls).items()})
+        return _typed_dict(target, cls)
     return _dataclass(target, cls) if is_dataclass(cls) else None
 
 
@@ -128,6 +129,19 @@ def _struct(target: Any, cls: type[msgspec.Struct]) -> Record | None:
     if config.tag_field is not None:
         members[config.tag_field] = (Any, False)
     return Record(members, closed=config.forbid_unknown_fields)
+
+
+def _typed_dict(target: Any, cls: type) -> Record:
+    # where annotations are texts, a class does not know its NotRequired members; their resolved types do
+    required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
+    members = {}
+    for name, hint in _hints(target, cls).items():
+        qualifier = get_origin(hint)
+        if qualifier in (Required, NotRequired):
+            members[name] = (get_args(hint)[0], qualifier is Required)
+        else:
+            members[name] = (hint, name in required)
+    return Record(members)
 
 
 def _dataclass(target: Any, cls: type) -> Record:
