@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,10 @@ from typing import Any
 import click
 import pytest
 
-from coreconfig.cli.api import Api
 from coreconfig.cli.run import run
 from coreconfig.cli.tour.files import example_folder
 from coreconfig.cli.tour.processes import Child
 from coreconfig.cli.tour.stage import free_port
-from coreconfig.errors import Unavailable
 
 EXAMPLE = example_folder()
 FILES = [str(EXAMPLE / f"{name}.yaml") for name in ("global", "development", "production", "trading-demo")]
@@ -72,22 +69,10 @@ def server_child(folder: Path, *options: str) -> Iterator[tuple[str, Child]]:
     command += ["--database", str(folder / "test.db"), "--port", str(port), *options]
     child = Child("the server", command, environment(folder), folder)
     try:
-        await_ready(child, url, folder)
+        child.wait_for(r"^serving at ", seconds=30)
         yield url, child
     finally:
         child.stop()
-
-
-def await_ready(child: Child, url: str, folder: Path) -> None:
-    """Wait until the server answers."""
-    deadline = time.monotonic() + 30
-    with Api(url, cache=folder) as api:
-        while child.ended is None and time.monotonic() < deadline:
-            with suppress(Unavailable):
-                api.get("/v1/environments")
-                return
-            time.sleep(0.02)
-    child.wait_for(r"(?!)", seconds=0)
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +13,6 @@ from coreconfig.cli.api import Api
 from coreconfig.cli.tour.files import example_folder
 from coreconfig.cli.tour.processes import Child, Line
 from coreconfig.cli.tour.screen import StepFailed, now
-from coreconfig.errors import CoreConfigError, Unavailable
 
 ENVIRONMENT = "trading-demo"
 SERVICES = ("database-service", "trading-engine", "ai-orchestration", "data-bridge")
@@ -57,11 +54,7 @@ class Stage:
         command = [sys.executable, "-m", "coreconfig.cli", "serve", "--stop-with-stdin"]
         command += ["--database", f"sqlite:///{self.folder / 'demo.db'}", "--port", str(self.port)]
         self.server = Child("the server", command, self._environment(), self.folder)
-        deadline = now() + START_SECONDS
-        while not self._is_ready():
-            if self.server.ended is not None or now() > deadline:
-                self.server.wait_for(r"(?!)", seconds=0)  # nothing matches: raises with what it printed
-            time.sleep(0.02)
+        self.server.wait_for(r"^serving at ", seconds=START_SECONDS)
 
     def kill_server(self) -> int:
         """Kill the server as a crash would, and say which process it was."""
@@ -99,19 +92,6 @@ class Stage:
         """The instances as the server sees them."""
         instances: list[dict[str, Any]] = self.api.get("/v1/fleet").body["instances"]
         return instances
-
-    def _is_ready(self) -> bool:
-        with suppress(Unavailable):  # not there yet is what we wait for
-            try:
-                self.api.get("/v1/environments")
-            except CoreConfigError as error:
-                if isinstance(error, Unavailable):
-                    raise
-                raise StepFailed(
-                    f"{self.url} does not answer as a new CoreConfig server would: {error}"
-                ) from error
-            return True
-        return False
 
     def _environment(self) -> dict[str, str]:
         """This process's environment without settings that would lead the children elsewhere."""
