@@ -155,7 +155,7 @@ class Reads(Mapping[str, Any]):
         Schema. Raises `ConfigValidationError` with every issue, and what `get` raises.
         """
         try:
-            make, _ = self._state.instances[key, id(kind) if type(kind) is dict else kind]
+            make, _ = self._state.instances[key][id(kind) if type(kind) is dict else kind]
         except (KeyError, TypeError):  # not read yet from this state, or a target that cannot be hashed
             return self._convert(key, kind, default)
         self._hits += 1

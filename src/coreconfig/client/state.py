@@ -48,8 +48,8 @@ class State:
     installation: str = ""
     issues: tuple[Issue, ...] = ()
     """References that could not be filled in."""
-    instances: dict[tuple[str, Any], tuple[Callable[[], Any], Any]] = field(default_factory=dict)
-    """Typed reads of exactly this state by (key, type): what gives an instance, and the type."""
+    instances: dict[str, dict[Any, tuple[Callable[[], Any], Any]]] = field(default_factory=dict)
+    """Typed reads of exactly this state by key and type: what gives an instance, and the type."""
 
     @property
     def order(self) -> tuple[int, int]:
