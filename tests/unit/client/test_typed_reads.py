@@ -86,7 +86,7 @@ def test_what_one_reader_does_to_its_instance_is_unseen_by_the_next(target: Any)
         )
         (members["hosts"] if members else spoilt.hosts).append("evil")
     assert reads.read({}, NODE, "pool", target) == first
-    ((make, _),) = memo.values()
+    (((make, _),),) = [by_name.values() for by_name in memo.values()]
     assert make() == first
     assert NODE == {"size": 1, "hosts": ["a"]}
 
@@ -138,8 +138,10 @@ def test_the_memory_is_bounded_and_the_oldest_goes_first() -> None:
 def test_schemas_written_into_the_call_take_one_place() -> None:
     """A schema is known by what it says, so equal ones do not crowd out the rest."""
     reads = TypedReads()
-    for _ in range(10):
-        read(reads, NODE, {"type": "object", "required": ["size"]})
+    memo: Memo = {}
+    for _ in range(100):
+        reads.read(memo, NODE, "pool", {"type": "object", "required": ["size"]})
+    assert len(memo["pool"]) < 100
     read(reads, NODE, {"required": ["size"], "type": "object"})
     assert len(reads) == 1
 

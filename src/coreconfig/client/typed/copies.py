@@ -52,6 +52,8 @@ _CONSTANT_HOMES = frozenset({"pydantic.types", "pydantic.networks", "pydantic_co
 
 _FEW = 8
 """Up to so many members are written out one by one; more are made in a loop."""
+_FEW_NAMED = 4
+"""Up to so many, writing out a dict is faster than copying and completing it."""
 
 
 def plan_copies(instance: Any) -> Copier | None:
@@ -124,13 +126,15 @@ class _Planner:
 
 
 def _copier(value: Any, above: frozenset[int]) -> Copier | None:
+    if type(value) in (dict, list) and _is_flat(value.values() if type(value) is dict else value):
+        return value.copy  # type: ignore[no-any-return]  # both have this method
     planner = _Planner(above)
     expression = planner.write(value)
-    if expression is None:
-        return None
-    if type(value) is dict and expression == "b0()":
-        return value.copy
-    return planner.code.function(expression)
+    return None if expression is None else planner.code.function(expression)
+
+
+def _is_flat(members: Iterable[Any]) -> bool:
+    return all(isinstance(member, _CONSTANT) for member in members)
 
 
 _Writer = Callable[[Any, _Planner], str | None]
@@ -154,11 +158,17 @@ def _writer_of(value: Any) -> _Writer:
 
 
 def _write_dict(value: dict[Any, Any], planner: _Planner) -> str:
-    return planner.filled(value.copy, value.items())[0]
+    if len(value) > _FEW_NAMED or _is_flat(value.values()):
+        return planner.filled(value.copy, value.items())[0]
+    members, bind = planner.members(value.items()), planner.code.bind
+    return f"{{{', '.join(f'{bind(at)}: {members.get(at) or bind(value[at])}' for at in value)}}}"
 
 
 def _write_list(value: list[Any], planner: _Planner) -> str:
-    return planner.filled(value.copy, list(enumerate(value)))[0]
+    if len(value) > _FEW:
+        return planner.filled(value.copy, list(enumerate(value)))[0]
+    members, bind = planner.members(enumerate(value)), planner.code.bind
+    return f"[{', '.join(members.get(at) or bind(item) for at, item in enumerate(value))}]"
 
 
 def _write_tuple(value: tuple[Any, ...], planner: _Planner) -> str | None:

@@ -10,7 +10,7 @@ other each reader gets a copy, so that nobody can spoil what the next one gets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from functools import partial
 from threading import Lock
 from typing import Any, TypeVar, overload
@@ -24,11 +24,13 @@ T = TypeVar("T")
 
 Make = Callable[[], Any]
 """Gives an instance that is the reader's own, or one that nobody can change."""
-Memo = MutableMapping[tuple[str, Any], tuple[Make, Any]]
-"""What was read from one state: by key and `memo_name` of the target. The target is held beside it, so that
-no other one can get its id meanwhile."""
+Memo = dict[str, dict[Any, tuple[Make, Any]]]
+"""What was read from one state: by key, then by `memo_name` of the target. The target is held beside it, so
+that no other one can get its id meanwhile."""
 
 LIMIT = 1024
+_TARGETS = 32
+"""So many targets of one key are in a memo at most: a schema written into the call is a new one each time."""
 
 
 def memo_name(target: Any) -> Any:
@@ -59,10 +61,8 @@ class TypedReads:
         Raises what `convert` raises.
         """
         make = self.copies(node, key, target)
-        if len(memo) >= self._limit:
-            memo.clear()
         if _is_hashable(name := memo_name(target)):
-            memo[key, name] = (make, target)
+            self._remember(memo, key, name, (make, target))
         return make()
 
     def copies(self, node: Any, key: str, target: Any) -> Make:
@@ -86,6 +86,14 @@ class TypedReads:
             stale = [entry for entry, (node, _) in self._kept.items() if node_at(entry[0]) is not node]
             for entry in stale:
                 del self._kept[entry]
+
+    def _remember(self, memo: Memo, key: str, name: Any, made: tuple[Make, Any]) -> None:
+        if len(memo) >= self._limit:
+            memo.clear()
+        by_name = memo.setdefault(key, {})
+        if len(by_name) >= _TARGETS:
+            by_name.clear()
+        by_name[name] = made
 
     def _keep(self, entry: tuple[str, Any], kept: tuple[Any, Make]) -> None:
         with self._lock:
