@@ -105,7 +105,7 @@ def service_entry(said: Mapping[str, Any]) -> ServiceEntry:
     return ServiceEntry(
         layer=layer,
         weight=weigh_layer(layer),
-        instances=said.get("instances"),
+        instances=whole(said.get("instances")),
         resources=None if resources is None else shared(resources),
     )
 
@@ -154,7 +154,7 @@ def check_service(name: Any, said: Any) -> Iterator[Issue]:
         return
     yield from _unknown_members(said, _SERVICE_MEMBERS, f"{at}.")
     instances = said.get("instances")
-    if instances is not None and (type(instances) is not int or instances < 0):
+    if instances is not None and (whole(instances) is None or instances < 0):
         yield Issue("bad_document", "instances is a whole number, 0 or more", key=f"{at}.instances")
     yield from _check_object(f"{at}.resources", said.get("resources"))
     yield from _check_layer(f"{at}.configuration", said.get("configuration"))
@@ -232,6 +232,13 @@ def _check_properties(properties: Any) -> Iterator[Issue]:
         yield Issue("bad_property", text, key="properties.complianceRequirements")
 
 
+def whole(value: Any) -> int | None:
+    """The number as an int if it is whole (3.0 is the same value as 3), else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if value == value // 1 else None
+
+
 def _check_expiry(value: Any) -> Iterator[Issue]:
     if value == "never":
         return
@@ -274,6 +281,9 @@ def _check_patterns(name: str, patterns: Any) -> Iterator[Issue]:
         yield Issue("bad_document", f"{name} is a list of patterns, not {_a(patterns)}", key=name)
         return
     for pattern in patterns:
+        if not isinstance(pattern, str):
+            yield Issue("bad_pattern", f"a pattern is a text, not {_a(pattern)}", key=name)
+            continue
         try:
             parse_pattern(pattern)
         except Invalid as error:

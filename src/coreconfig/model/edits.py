@@ -319,7 +319,7 @@ def _check_value_edit(said: Mapping[str, Any]) -> Iterator[Issue]:
     if said.get("service") is not None:
         yield from check_name_of("service", said["service"], "service")
     try:
-        path = parse_key(said.get("key"))
+        path = parse_key(_text(said.get("key"), "key"))
     except Invalid as error:
         yield Issue(error.code, error.message, key=str(said.get("key"))[:200])
         path = ()
@@ -330,6 +330,12 @@ def _check_value_edit(said: Mapping[str, Any]) -> Iterator[Issue]:
         yield from _check_edit_value(said, path)
     elif "value" in said:
         yield Issue("bad_edit", f"{operation} takes no value", key=format_key(path))
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise Invalid(f"a {name} is a text, not {type(value).__name__}", code=f"bad_{name}")
+    return value
 
 
 def _check_edit_value(said: Mapping[str, Any], path: Path) -> Iterator[Issue]:
@@ -353,7 +359,7 @@ def _check_environment_edit(said: Mapping[str, Any]) -> Iterator[Issue]:
     elif not isinstance(document, dict):
         yield Issue("bad_edit", f"{operation} needs a document")
     elif operation == "create":
-        yield from _check_new(said["environment"], document)
+        yield from _check_new(said.get("environment"), document)
     else:
         yield from _check_update(document)
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from coreconfig.errors import Invalid, NotFound
+from coreconfig.errors import Conflict, NotFound
 from coreconfig.model.documents import check_name_of
 from coreconfig.model.edits import Edit, EnvironmentEdit, ValueEdit, edits_from_json
 from coreconfig.model.trees import MISSING, get_at
@@ -31,10 +31,12 @@ from coreconfig.server.changes.guards import key_matches
 from coreconfig.server.changes.model import Guard, Proposal, Receipt
 from coreconfig.server.changes.reverting import reverting_edits
 from coreconfig.server.changes.visibility import cut_change, cut_receipt
+from coreconfig.server.environments.shapes import DOCUMENT, UPDATE
 from coreconfig.server.web.bodies import MAX_CHANGE_BYTES, read_body, read_json, read_model, to_model
 from coreconfig.server.web.operations import Operation
 from coreconfig.server.web.parameters import (
     CHANGE,
+    DRY_RUN,
     ENV,
     IDEMPOTENCY_KEY,
     IF_MATCH,
@@ -43,8 +45,8 @@ from coreconfig.server.web.parameters import (
     REVISION,
     SERVICE,
     Parameter,
-    flag,
-    opaque,
+    matching,
+    text,
 )
 from coreconfig.server.web.preconditions import if_match
 from coreconfig.server.web.responses import json_response
@@ -53,21 +55,13 @@ from coreconfig.server.web.services import Services, services_of
 BEFORE_CHANGE: Parameter[str | None] = Parameter(
     "before",
     "query",
-    opaque(64),
+    matching(r"[A-Za-z0-9-]{1,64}"),
     None,
-    {"type": "string", "minLength": 1, "maxLength": 64},
+    {"type": "string", "pattern": "^[A-Za-z0-9-]{1,64}$"},
     "only what came before this change: `next` of the last page",
 )
-DRY_RUN = Parameter(
-    "dry_run",
-    "query",
-    flag,
-    default=False,
-    schema={"type": "boolean", "default": False},
-    about="check and show the effect, store nothing",
-)
 REASON: Parameter[str | None] = Parameter(
-    "reason", "query", opaque(2_000), None, {"type": "string", "maxLength": 2000}, "why, for the history"
+    "reason", "query", text(2_000), None, {"type": "string", "maxLength": 2000}, "why, for the history"
 )
 
 
@@ -166,7 +160,9 @@ async def revert_revision(request: Request) -> Response:
     before, after = await replica.at(revision - 1), await replica.at(revision)
     edits = reverting_edits(before.environments, after.environments, replica.world.environments)
     if not edits:
-        raise Invalid(f"revision {revision} changed nothing that could be restored", code="nothing_to_revert")
+        raise Conflict(
+            f"revision {revision} changed nothing that could be restored", code="nothing_to_revert"
+        )
     reason = body.reason or f"revert of revision {revision}"
     proposal = await _proposal(request, edits, reason=reason, kind="revert")
     return await _answer(request, proposal, dry_run=DRY_RUN.of(request))
@@ -260,6 +256,7 @@ def routes() -> list[Operation]:
             tag="changes",
             parameters=[LIMIT, BEFORE_CHANGE],
             answers={200: ChangesAnswer},
+            errors=(404,),
         ),
         Operation(
             "GET",
@@ -291,7 +288,7 @@ def routes() -> list[Operation]:
             summary="Create an environment",
             tag="environments",
             parameters=[*_WRITE, REASON],
-            body={"type": "object", "required": ["id", "type"]},
+            body=DOCUMENT,
             answers={200: ReceiptAnswer, 201: ReceiptAnswer},
             errors=_ERRORS,
             max_body=MAX_CHANGE_BYTES,
@@ -304,7 +301,7 @@ def routes() -> list[Operation]:
             summary="Update attributes and facts of an environment",
             tag="environments",
             parameters=[*_WRITE, REASON],
-            body={"type": "object"},
+            body=UPDATE,
             answers=receipt,
             errors=_ERRORS,
         ),

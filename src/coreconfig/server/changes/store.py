@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, and_, insert, or_, select
 
-from coreconfig.errors import Invalid, NotFound
+from coreconfig.errors import NotFound
 from coreconfig.model.canonical import canonical
 from coreconfig.model.edits import edit_to_json
 from coreconfig.server.access.caller import Caller
@@ -52,7 +52,7 @@ def list_changes(tx: Connection, caller: Caller, *, before: str | None, limit: i
     if before is not None:
         seen = tx.execute(select(change_request.c.created_at).where(change_request.c.id == before)).scalar()
         if seen is None:
-            raise Invalid(f"there is no change {before!r} to continue from", code="bad_cursor")
+            raise NotFound(f"there is no change {before!r} to continue from", code="bad_cursor")
         older = change_request.c.created_at < seen
         same_time = and_(change_request.c.created_at == seen, change_request.c.id < before)
         query = query.where(or_(older, same_time))

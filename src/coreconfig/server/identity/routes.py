@@ -28,7 +28,7 @@ Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 ServiceId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 EnvironmentScope = Annotated[str, Field(pattern=r"^(\*|[a-z0-9][a-z0-9-]{0,62})$")]
 _SEGMENT = r"(\*\*?|[A-Za-z0-9_-]{1,15})"
-KeyPattern = Annotated[str, Field(json_schema_extra={"pattern": rf"^{_SEGMENT}(\.{_SEGMENT}){{0,31}}$"})]
+KeyPattern = Annotated[str, Field(json_schema_extra={"pattern": rf"^{_SEGMENT}(\.{_SEGMENT}){{0,7}}$"})]
 Scope = Annotated[list[EnvironmentScope], Field(min_length=1, max_length=256)]
 
 

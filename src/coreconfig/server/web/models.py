@@ -27,7 +27,7 @@ def _whole(value: Any) -> Any:
 Whole = Annotated[int, BeforeValidator(_whole)]
 """An integer however JSON spelt it."""
 
-Revision = Annotated[Whole, Field(ge=0, le=2**53)]
+Revision = Annotated[int, Field(ge=0, le=2**53), BeforeValidator(_whole)]
 
 
 SHAPE: Final = "x-shape"
@@ -42,8 +42,17 @@ COMPONENTS: Final[dict[str, Any]] = {
         "anyOf": [
             {"type": ["null", "boolean", "string"]},
             {"type": "number", "minimum": -(2**53), "maximum": 2**53},
-            {"type": "array", "items": {SHAPE: "ConfigValue"}},
+            {"type": "array", "items": {SHAPE: "JsonValue"}},
             {SHAPE: "ConfigObject"},
+        ],
+    },
+    "JsonValue": {
+        "description": "What stands in an array, which is one value: members of objects have any name.",
+        "anyOf": [
+            {"type": ["null", "boolean", "string"]},
+            {"type": "number", "minimum": -(2**53), "maximum": 2**53},
+            {"type": "array", "items": {SHAPE: "JsonValue"}},
+            {"type": "object", "additionalProperties": {SHAPE: "JsonValue"}},
         ],
     },
     "ConfigObject": {

@@ -115,6 +115,17 @@ def opaque(limit: int) -> Callable[[str], str]:
     return read
 
 
+def text(limit: int) -> Callable[[str], str]:
+    """A reader of any text of at most `limit` characters."""
+
+    def read(said: str) -> str:
+        if len(said) > limit:
+            raise _bad(f"use at most {limit} characters")
+        return said
+
+    return read
+
+
 def matching(pattern: str) -> Callable[[str], str]:
     """A reader of a text that fits a regular expression as a whole."""
     fits = re.compile(pattern).fullmatch
@@ -134,7 +145,7 @@ def _id(what: str) -> Callable[[str], str]:
 ID_SCHEMA: dict[str, Any] = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$"}
 KEY_SCHEMA: dict[str, Any] = {
     "type": "string",
-    "pattern": r"^[A-Za-z0-9_-]{1,15}(\.[A-Za-z0-9_-]{1,15}){0,31}$",
+    "pattern": r"^[A-Za-z0-9_-]{1,15}(\.[A-Za-z0-9_-]{1,15}){0,7}$",
     "maxLength": MAX_KEY_BYTES,
     "example": "risk.maxPositionSize",
 }
@@ -157,7 +168,12 @@ KEY: Parameter[Path] = Parameter(
     "key", "path", parse_key, (), KEY_SCHEMA, "key, such as risk.maxPositionSize"
 )
 CHANGE = Parameter(
-    "id", "path", opaque(64), "", {"type": "string", "minLength": 1, "maxLength": 64}, "id of a change"
+    "id",
+    "path",
+    matching(r"[A-Za-z0-9-]{1,64}"),
+    "",
+    {"type": "string", "pattern": "^[A-Za-z0-9-]{1,64}$"},
+    "id of a change",
 )
 REVISION = Parameter("n", "path", _revision, 0, REVISION_SCHEMA, "number of a revision")
 TOKEN = Parameter("token_id", "path", matching(r"[a-z0-9]{12}"), "", TOKEN_ID_SCHEMA, "public id of a token")

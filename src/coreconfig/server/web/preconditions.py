@@ -52,7 +52,7 @@ def if_match(request: Request) -> Precondition | None:
 
 
 def if_none_match(request: Request) -> Precondition | None:
-    """What ``If-None-Match`` names; None when absent, and when unreadable: that costs an answer, no safety."""
+    """What ``If-None-Match`` names; None when absent, and when unreadable, which harms nobody."""
     try:
         return _precondition(request, "If-None-Match")
     except Invalid:
