@@ -206,6 +206,7 @@ class Connection:
         if self.instance is None or self.instance.key != (hello.environment, hello.service, hello.instance):
             raise ProtocolError("a session speaks for one instance of one service", code="another_instance")
         session.hello_again(hello)
+        self._hub.began_again()
         self.advance()
 
     def _ack(self, session: Session, instance: Instance, ack: Ack) -> None:

@@ -19,8 +19,8 @@ from coreconfig.wire.frames import (
 )
 
 _KNOWN = frozenset({"hello", "ack", "health", "subscribe", "usage", "sync", "ping"})
-_MAX_LABELS = 64
-_MAX_LABEL_LENGTH = 256
+MAX_LABELS = 64
+MAX_TEXT_LENGTH = 256
 
 _frame = msgspec.json.Decoder(Hello | Ack | Health | Subscribe | Usage | Sync | Ping)
 _request = msgspec.json.Decoder(SyncRequest)
@@ -41,10 +41,11 @@ def decode_frame(text: str | bytes) -> ClientFrame | None:
     try:
         frame: ClientFrame = _frame.decode(text)
     except msgspec.ValidationError as error:
-        if _type_of(text) not in _KNOWN:
+        kind = _type_of(text)
+        if kind is not None and kind not in _KNOWN:
             return None
         raise ProtocolError(f"the frame is not what its type demands: {error}", code="bad_frame") from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ProtocolError(f"the frame is not JSON: {error}", code="not_json") from error
     return frame
 
@@ -55,7 +56,7 @@ def decode_sync(body: bytes) -> SyncRequest:
         return _request.decode(body)
     except msgspec.ValidationError as error:
         raise Invalid(f"the body is not what /v1/sync takes: {error}", code="bad_frame") from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Invalid(f"the body is not JSON: {error}", code="not_json") from error
 
 
@@ -65,15 +66,18 @@ def check_hello(hello: Hello) -> None:
     check_id("service", hello.service)
     check_id("instance", hello.instance)
     texts = [*hello.labels, *hello.labels.values(), hello.cohort or "", hello.app_version, hello.sdk]
-    if len(hello.labels) > _MAX_LABELS or any(len(text) > _MAX_LABEL_LENGTH for text in texts):
+    if len(hello.labels) > MAX_LABELS or any(len(text) > MAX_TEXT_LENGTH for text in texts):
         raise Invalid(
-            f"hello takes at most {_MAX_LABELS} labels, and texts of at most {_MAX_LABEL_LENGTH} characters",
+            f"hello takes at most {MAX_LABELS} labels, and texts of at most {MAX_TEXT_LENGTH} characters",
             code="bad_frame",
         )
 
 
 def _type_of(text: str | bytes) -> str | None:
+    """The type that a text states; None for an object without one, or for something else than an object."""
     try:
         return _typed.decode(text).type
     except msgspec.ValidationError:
-        return "hello"  # an object without a type, or no object: malformed, not unknown
+        return None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ProtocolError(f"the frame is not JSON: {error}", code="not_json") from error

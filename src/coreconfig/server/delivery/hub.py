@@ -94,6 +94,7 @@ class Hub:
         await receive()
         refused = self._refused()
         if refused is not None:
+            self._metrics.refused_sessions.labels(reason=refused.code).inc()
             await _deny(scope, send, refused)
             return
         caller = caller_of(HTTPConnection(scope))
@@ -140,6 +141,10 @@ class Hub:
     def count(self, kind: str) -> None:
         """A frame of this kind was sent."""
         self._pushes[kind].inc()
+
+    def began_again(self) -> None:
+        """A client could not continue from what it held."""
+        self._metrics.resyncs.inc()
 
     def polled(self, instance: Instance) -> None:
         """An instance without a connection was here."""

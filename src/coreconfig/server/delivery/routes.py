@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from starlette.routing import BaseRoute, WebSocketRoute
 
@@ -16,6 +16,7 @@ from coreconfig.server.delivery.answers import (
 from coreconfig.server.delivery.hub import Hub
 from coreconfig.server.delivery.polling import sync
 from coreconfig.server.delivery.reads import explain_key, read_configuration, read_history, read_key
+from coreconfig.server.delivery.schemas import sync_schema
 from coreconfig.server.web.operations import Operation
 from coreconfig.server.web.parameters import (
     AT,
@@ -31,27 +32,6 @@ from coreconfig.server.web.parameters import (
 _PLACES = {
     "environment": "/v1/environments/{env}",
     "service": "/v1/environments/{env}/services/{service}",
-}
-_SYNC_BODY: dict[str, Any] = {
-    "type": "object",
-    "required": ["hello"],
-    "properties": {
-        "hello": {
-            "type": "object",
-            "required": ["service", "environment", "instance"],
-            "properties": {
-                "service": {"type": "string"},
-                "environment": {"type": "string"},
-                "instance": {"type": "string"},
-                "have": {"type": ["object", "null"]},
-                "refused": {"type": "array", "items": {"type": "string"}},
-            },
-        },
-        "acks": {"type": "array", "items": {"type": "object"}},
-        "health": {"type": ["object", "null"]},
-        "usage": {"type": ["object", "null"]},
-        "revision": {"type": ["integer", "null"], "minimum": 0},
-    },
 }
 
 
@@ -73,7 +53,7 @@ def routes(services: HasHub) -> list[BaseRoute]:
         id="sync",
         summary="The exchange of the stream in one request",
         tag="stream",
-        body=_SYNC_BODY,
+        body=sync_schema(),
         answers={200: SyncFrames},
         errors=(404,),
     )

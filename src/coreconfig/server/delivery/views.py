@@ -61,7 +61,7 @@ class ViewStore:
         self._worlds = worlds
         self._budget = budget
         self._live: OrderedDict[ViewKey, LiveView] = OrderedDict()
-        self._building: dict[ViewKey, asyncio.Task[LiveView]] = {}
+        self._building: dict[ViewKey, asyncio.Task[None]] = {}
         self._past: OrderedDict[tuple[ViewKey, int, int], State] = OrderedDict()
         self._standing: Standing | None = None
         self._advances: list[tuple[World, Sequence[Touch]]] = []
@@ -75,17 +75,14 @@ class ViewStore:
         return sum(view.size for view in self._live.values())
 
     async def live(self, key: ViewKey) -> LiveView:
-        """The view, up to date. Raises `NotFound` (``unknown_environment``, ``unknown_service``)."""
-        found = self._live.get(key)
-        if found is not None:
-            self._live.move_to_end(key)
-            return found
-        building = self._building.get(key)
-        if building is None:
-            _demand_exists(self._worlds.world.environments, key)
-            building = asyncio.create_task(self._build(key))
-            self._building[key] = building
-        return await asyncio.shield(building)
+        """The view; whoever wants it to stay has to pin it before the next await.
+
+        Raises `NotFound` (``unknown_environment``, ``unknown_service``).
+        """
+        while (view := self._live.get(key)) is None:
+            await self._built(key)
+        self._live.move_to_end(key)
+        return view
 
     async def at(self, key: ViewKey, revision: int) -> State:
         """The view as it was at a past revision. Raises `NotFound` also for revisions that are not kept."""
@@ -145,28 +142,34 @@ class ViewStore:
         live.moved(State(view, row.committed_at, _metadata(row)))
         result.moved.append(live)
 
-    async def _build(self, key: ViewKey) -> LiveView:
+    async def _built(self, key: ViewKey) -> None:
+        """Wait until the view is there; who asks meanwhile waits for the same work."""
+        building = self._building.get(key)
+        if building is None:
+            _demand_exists(self._worlds.world.environments, key)
+            building = self._building[key] = asyncio.create_task(self._build(key))
+        await asyncio.shield(building)
+
+    async def _build(self, key: ViewKey) -> None:
         """Build in a thread, then make up for the rows that came meanwhile."""
         try:
             if key.service is not None:
                 await self.live(ViewKey(key.environment))
             world, seen = self._worlds.world, len(self._advances)
-            view = await asyncio.to_thread(_built, world.environments, key, self._base_of(key))
+            view = await asyncio.to_thread(_build_over, world.environments, key, self._base_of(key))
             for after, touches in self._advances[seen:]:
                 view, _ = advance_view(view, after.environments, touches)
-            return self._keep(key, view)
+            self._keep(key, view)
         finally:
             del self._building[key]
             if not self._building:
                 self._advances.clear()
 
-    def _keep(self, key: ViewKey, view: View) -> LiveView:
+    def _keep(self, key: ViewKey, view: View) -> None:
         world = self._worlds.world
         weight = 4096 + _BYTES_PER_JSON_BYTE * _json_bytes(world.environments, key)
-        live = LiveView(key, State(view, _now(), {}), self._stand(world), weight)
-        self._live[key] = live
-        self._make_room()
-        return live
+        self._live[key] = LiveView(key, State(view, _now(), {}), self._stand(world), weight)
+        self._make_room(spare=key)
 
     def _stand(self, world: World) -> Standing:
         if self._standing is None:
@@ -177,12 +180,12 @@ class ViewStore:
         base = self._live.get(ViewKey(key.environment)) if key.service is not None else None
         return base.state.view if base is not None else None
 
-    def _make_room(self) -> None:
+    def _make_room(self, spare: ViewKey | None = None) -> None:
         size = self.size
         for view in list(self._live.values()) if size > self._budget else ():
             if size <= self._budget:
                 return
-            if view.pins == 0:
+            if view.pins == 0 and view.key != spare:
                 size -= view.size
                 del self._live[view.key]
 
@@ -192,7 +195,7 @@ def _demand_exists(environments: Environments, key: ViewKey) -> None:
     layers_of(environments, key.environment, key.service)
 
 
-def _built(environments: Environments, key: ViewKey, base: View | None) -> View:
+def _build_over(environments: Environments, key: ViewKey, base: View | None) -> View:
     return build_view(environments, key.environment, key.service, base=base)
 
 
