@@ -86,14 +86,15 @@ class Cache:
         except FileNotFoundError:
             return None
         except OSError as error:
-            return self._pass_over("cache_unreadable", f"{error.strerror}")
+            self._pass_over("cache_unreadable", error.strerror or str(error))
+            return None
         try:
-            kept = self._opened(content, self.path.stat().st_mtime)
+            return self._opened(content, self.path.stat().st_mtime)
         except CoreConfigError as error:
-            return self._pass_over(error.code, error.message)
+            self._pass_over(error.code, error.message)
         except (msgspec.MsgspecError, OSError, RecursionError) as error:
-            return self._pass_over("cache_damaged", str(error))
-        return kept
+            self._pass_over("cache_damaged", str(error))
+        return None
 
     def save(self, state: State) -> None:
         """Replace the file by this state, durably: temporary file, fsync, rename."""

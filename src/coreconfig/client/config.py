@@ -195,6 +195,13 @@ class Reads(Mapping[str, Any]):
         self._state = state
         self._flat = state.flat
 
+    def _take_counts(self, other: Reads) -> None:
+        """Count the reads of a pinned snapshot as one's own."""
+        self._hits += other._hits
+        self._misses += other._misses
+        self._defaulted += other._defaulted
+        other._hits = other._misses = other._defaulted = 0
+
     def _current(self) -> State:
         """The state to answer from, for every read that is not the hot path."""
         return self._state
@@ -255,7 +262,11 @@ _EMPTY: Final = object()
 class Snapshot(Reads):
     """One revision held still: every read answers from it, whatever arrives meanwhile."""
 
-    __slots__ = ()
+    __slots__ = ("_owner",)
+
+    def __init__(self, state: State, place: str, typed: TypedReads, owner: Reads | None = None) -> None:
+        super().__init__(state, place, typed)
+        self._owner = owner
 
     def __enter__(self) -> Snapshot:
         return self
@@ -263,7 +274,8 @@ class Snapshot(Reads):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return None
+        if self._owner is not None:
+            self._owner._take_counts(self)
 
     def __repr__(self) -> str:
         return f"<Snapshot of {self._place} at revision {self.revision}>"

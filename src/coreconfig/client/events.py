@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, get_args
 
 from coreconfig.client.dispatch import Queue
@@ -101,7 +102,7 @@ class Events:
         if event.name == "error":
             self.last_error = event
         for subscription in self._subscriptions.get(event.name, ()):
-            self._queue.put(lambda subscription=subscription: subscription.call(event))
+            self._queue.put(partial(subscription.call, event))
 
     def swapped(self, before: State, after: State) -> None:
         """Another state is read: tell it as one event, unless it is the first snapshot or nothing differs."""
@@ -113,7 +114,7 @@ class Events:
             return
         event = ConfigurationChanged(tuple(changes), after.revision, after.timestamp)
         for subscription in subscriptions:
-            self._queue.put(lambda subscription=subscription: subscription.call(event))
+            self._queue.put(partial(subscription.call, event))
 
     def after_fork(self, queue: Queue) -> None:
         """In a forked child: nobody holds the lock here, and the old queue has no thread."""

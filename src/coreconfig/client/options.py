@@ -11,6 +11,7 @@ from secrets import token_hex
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+from coreconfig.client.json_values import as_json
 from coreconfig.errors import CoreConfigError, Invalid, Issue
 from coreconfig.model.keys import check_id
 from coreconfig.model.trees import Tree, is_object, shared
@@ -117,7 +118,7 @@ def load_defaults(source: Any) -> Tree:
     """
     if source is None:
         return {}
-    value = _defaults_from_file(Path(source)) if isinstance(source, str | os.PathLike) else _as_json(source)
+    value = _defaults_from_file(Path(source)) if isinstance(source, str | os.PathLike) else as_json(source)
     if not is_object(value):
         raise Invalid(f"defaults have to be an object, not {kind_of(value)}", code="bad_defaults")
     if issues := check_value(value):
@@ -135,15 +136,6 @@ def _defaults_from_file(path: Path) -> Any:
 
         return load(content, name=str(path))
     return decode_json(content, what=f"defaults file {path}")
-
-
-def _as_json(value: Any) -> Any:
-    """Any mapping and sequence as plain dicts and lists, copied so that the caller keeps its own."""
-    if isinstance(value, Mapping):
-        return {name: _as_json(child) for name, child in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_json(item) for item in value]
-    return value
 
 
 def _id(what: str, argument: str, variable: str, value: str | None) -> str:

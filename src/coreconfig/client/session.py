@@ -105,7 +105,12 @@ class Leave:
     retry_after: float | None = None
 
 
-Effect = Send | Offer | Confirm | FetchWhole | Emit | Refused | Leave
+@dataclass(frozen=True, slots=True)
+class Ponged:
+    """The server has taken in everything up to our ping."""
+
+
+Effect = Send | Offer | Confirm | FetchWhole | Emit | Refused | Leave | Ponged
 
 Step = Literal["apply", "already", "ignore", "resync"]
 
@@ -206,7 +211,8 @@ class Session:
                 return self._told(frame)
             case frames.Bye():
                 return [Leave("the server is leaving", frame.retry_after)]
-        return []  # pong
+            case frames.Pong():
+                return [Ponged()]
 
     def _welcomed(self, welcome: frames.Welcome) -> list[Effect]:
         self.welcome = welcome
