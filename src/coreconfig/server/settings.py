@@ -26,7 +26,7 @@ class Settings:
     max_body: int = 1024 * 1024
     view_memory: int = 256 * 1024 * 1024
     """Up to how much the views of nobody who is connected are kept."""
-    admission_rate: float = 200.0
+    admission_rate: float = 500.0
     """New streams admitted in a second; beyond it a client is told when to come back."""
     shutdown_grace: float = 10.0
     """How long requests that run may take to end once the server was told to stop."""
