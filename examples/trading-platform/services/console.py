@@ -45,7 +45,7 @@ def run(config: CoreConfig, *, ask: bool) -> None:
     """Stay up until somebody stops the program; with `ask`, answer questions until nobody is there to ask."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     config.watch(OPERATIONS, say_change)
-    say(f"ready (revision {config.revision}, {state(config)})")
+    say(f"ready (revision {config.revision}, {config.availability.name})")
     try:
         if ask:
             answer(config)
@@ -56,14 +56,11 @@ def run(config: CoreConfig, *, ask: bool) -> None:
 
 
 def answer(config: CoreConfig) -> None:
-    """Each line of standard input is a key; what it is now is printed. A read never touches the network."""
+    """Each line of standard input is a key; what it is now is printed. A read never touches the network.
+
+    The availability says how good it is: CURRENT while the server is heard, CACHED while it is not.
+    """
     for line in sys.stdin:
         key = line.strip()
         value: Any = config.get(key, "(absent)")
-        say(f"? {key} = {value!r} (revision {config.revision}, {state(config)})")
-
-
-def state(config: CoreConfig) -> str:
-    """How good what we hold is: DEFAULTS, CACHED or CURRENT, and whether the server can be heard."""
-    heard = "connected" if config.health_check().connected else "not connected"
-    return f"{config.availability.name}, {heard}"
+        say(f"? {key} = {value!r} (revision {config.revision}, {config.availability.name})")

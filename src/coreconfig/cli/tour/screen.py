@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import click
 
-_WIDTH = 66
+_WIDTH = 72
 
 
 class StepFailed(Exception):

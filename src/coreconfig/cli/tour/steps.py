@@ -7,6 +7,7 @@ from typing import Any
 
 from coreconfig.cli.explain import explanation
 from coreconfig.cli.files import plan_edits, read_environments
+from coreconfig.cli.receipts import place
 from coreconfig.cli.targets import Target
 from coreconfig.cli.tour.screen import Screen, StepFailed, now
 from coreconfig.cli.tour.stage import (
@@ -21,6 +22,12 @@ from coreconfig.model.documents import from_document
 
 ENGINE = Target(ENVIRONMENT, "trading-engine")
 POSITION, INTERVAL = "risk.maxPositionSize", "metrics.interval"
+QUESTIONS = {
+    "database-service": "database.pool.max",
+    "trading-engine": POSITION,
+    "ai-orchestration": "ai.providers.openai.model",
+    "data-bridge": "websocket.port",
+}
 FILES = ("global", "development", "production", "trading-demo")
 
 
@@ -68,8 +75,11 @@ def start_services(stage: Stage, screen: Screen) -> None:
             stage.start_service(service)
         for service in SERVICES:
             line, _ = stage.services[service].wait_for(r"\] ready ", seconds=START_SECONDS)
-            first = stage.services[service].lines[0].text.partition("] ")[2]
-            screen.seen(_short(f"{service} {first}"), line.at - began)
+            screen.seen(f"{service} is ready", line.at - began)
+            for told in stage.services[service].lines:
+                if told is line:
+                    break
+                screen.say(f"  {told.text.partition('] ')[2]}")
         wait_for_fleet(stage)
 
 
@@ -97,10 +107,9 @@ def change_what_all_inherit(stage: Stage, screen: Screen) -> None:
         receipt = _set(stage, Target("global"), INTERVAL, value)
         screen.seen(f"{old} -> {value} committed as revision {receipt['revision']}", now() - began)
         _all_report(stage, screen, value, marks, began=began, seconds=ARRIVE_SECONDS)
-        reached = [
-            f"{one['environment']}/{one['service']}" for one in receipt["affected"] if one.get("service")
-        ]
-        screen.say(f"The server says it reaches: {', '.join(sorted(reached))}")
+        screen.say("The receipt names everyone it reaches:")
+        for reached in sorted(place(one) for one in receipt["affected"] if one.get("service")):
+            screen.say(f"  {reached}")
         _expect_only(stage, receipt, set(SERVICES))
 
 
@@ -113,12 +122,23 @@ def kill_server(stage: Stage, screen: Screen) -> None:
 def answer_without_server(stage: Stage, screen: Screen) -> None:
     """Reads never need the network."""
     with screen.step("Ask the services while nobody serves"):
-        questions = {"trading-engine": POSITION}
         for service in SERVICES:
-            answer, seconds = stage.ask(service, questions.get(service, INTERVAL))
+            answer, seconds = _answer_alone(stage, service, QUESTIONS[service])
             if "(absent)" in answer:
                 raise StepFailed(f"{service} has lost its configuration: {answer}")
-            screen.seen(_short(f"{service}: {answer}"), seconds)
+            screen.seen(f"{service}: {answer}", seconds)
+
+
+def _answer_alone(stage: Stage, service: str, key: str) -> tuple[str, float]:
+    """A service's answer from when it has noticed that the server is gone."""
+    deadline = now() + ARRIVE_SECONDS
+    while True:
+        answer, seconds = stage.ask(service, key)
+        if "CURRENT" not in answer:
+            return answer, seconds
+        if now() > deadline:
+            raise StepFailed(f"{service} does not notice that the server is gone: {answer}")
+        time.sleep(0.05)
 
 
 def restart_server(stage: Stage, screen: Screen) -> None:
@@ -203,7 +223,3 @@ def _edit(target: Target, key: str, value: Any) -> dict[str, Any]:
 def _current(stage: Stage, name: str) -> Any:
     answer = stage.api.find(Target(name).path(), "unknown_environment")
     return None if answer is None else from_document(answer.body["environment"])
-
-
-def _short(text: str, width: int = 64) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."
