@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from starlette.types import Message, Receive, Scope, Send
@@ -21,7 +22,7 @@ from coreconfig.server.delivery.pushes import Prepared
 from coreconfig.server.delivery.session import Session
 from coreconfig.server.delivery.socket import MAX_CLIENT_FRAME_BYTES, Socket, text_message
 from coreconfig.server.delivery.states import LiveView
-from coreconfig.server.fleet.instances import Instance, ServiceHealth
+from coreconfig.server.fleet.instances import NOT_KNOWN, Instance, ServiceHealth
 from coreconfig.wire.frames import (
     SUBPROTOCOL,
     Ack,
@@ -39,11 +40,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-HELLO_WITHIN: Final = 10.0
-PROGRESS_WITHIN: Final = 10.0
-ACK_WITHIN: Final = 30.0
-CLOSED_WITHIN: Final = 5.0
-"""Seconds. A client that checks a candidate for longer than `PROGRESS_WITHIN` has to show that it lives."""
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds until a connection is cut.
+
+    `hello`: nothing was said. `progress`: a frame does not leave, or a push is not answered by a client that
+    says nothing else either; one that checks a candidate for longer has to show that it lives. `ack`: a push
+    is not answered at all. `closed`: the peer does not answer the close.
+    """
+
+    hello: float = 10.0
+    progress: float = 10.0
+    ack: float = 30.0
+    closed: float = 5.0
+
 
 MAX_HELLOS: Final = 10
 """How often in `HELLOS_WITHIN` seconds a client may begin anew in one connection."""
@@ -71,7 +82,7 @@ class Connection:
         self.id = session_id
         self.view: LiveView | None = None
         self.instance: Instance | None = None
-        self.health_told: ServiceHealth | None = None
+        self.health_told = NOT_KNOWN
         self._hub = hub
         self._session: Session | None = None
         self._now: Callable[[], float] = asyncio.get_running_loop().time
@@ -112,15 +123,16 @@ class Connection:
 
     def tick(self, now: float, *, spare: bool) -> None:
         """Look after the deadlines; and, when there is time to spare, send what could be put off."""
+        deadlines = self._hub.deadlines
         if self._closing_since is not None:
-            if now - self._closing_since > CLOSED_WITHIN:
+            if now - self._closing_since > deadlines.closed:
                 self._socket.drop()
         elif self._socket.busy_since is not None:
-            if now - self._socket.busy_since > PROGRESS_WITHIN:
+            if now - self._socket.busy_since > deadlines.progress:
                 self._cut("a frame could not be written")
         elif self._session is None:
-            if now - self._opened > HELLO_WITHIN:
-                self.close(1008, "no_hello", f"no hello came within {HELLO_WITHIN:.0f} s")
+            if now - self._opened > deadlines.hello:
+                self.close(1008, "no_hello", f"no hello came within {deadlines.hello:.0f} s")
         elif self._session.in_flight is not None:
             self._watch_ack(now)
         elif spare:
@@ -255,7 +267,8 @@ class Connection:
 
     def _watch_ack(self, now: float) -> None:
         silent = now - max(self._pushed, self._heard)
-        if silent > PROGRESS_WITHIN or now - self._pushed > ACK_WITHIN:
+        deadlines = self._hub.deadlines
+        if silent > deadlines.progress or now - self._pushed > deadlines.ack:
             self._cut("a push was not acknowledged")
 
     def _cut(self, why: str) -> None:

@@ -19,14 +19,20 @@ from starlette.types import Message, Receive, Scope, Send
 from coreconfig.errors import Unavailable
 from coreconfig.server.access.caller import Caller, caller_of
 from coreconfig.server.delivery.admission import Admission
-from coreconfig.server.delivery.connection import Connection
+from coreconfig.server.delivery.connection import Connection, Deadlines
 from coreconfig.server.delivery.encode import frame_bytes
 from coreconfig.server.delivery.exchange import Exchange, utc_now
 from coreconfig.server.delivery.keys import ViewKey
 from coreconfig.server.delivery.session import Settled
 from coreconfig.server.delivery.socket import text_message
 from coreconfig.server.delivery.states import LiveView
-from coreconfig.server.fleet.instances import Group, Instance, InstanceKey, ServiceHealth
+from coreconfig.server.fleet.instances import (
+    NOT_KNOWN,
+    Group,
+    Instance,
+    InstanceKey,
+    ServiceHealth,
+)
 from coreconfig.server.metrics import Metrics
 from coreconfig.server.revisions.log import LogRow
 from coreconfig.server.revisions.world import World
@@ -46,13 +52,22 @@ POLL_GONE_AFTER: Final = 60.0
 class Hub:
     """Every open connection, by view."""
 
-    def __init__(self, exchange: Exchange, metrics: Metrics, *, admission: Admission | None = None) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        metrics: Metrics,
+        *,
+        admission: Admission | None = None,
+        deadlines: Deadlines | None = None,
+    ) -> None:
         self.exchange = exchange
+        self.deadlines = deadlines or Deadlines()
         self._metrics = metrics
         self._admission = admission or Admission()
         self._open: dict[str, Connection] = {}
         self._by_view: dict[ViewKey, dict[str, Connection]] = {}
         self._moved: dict[ViewKey, None] = {}
+        self._health: dict[Group, ServiceHealth] = {}
         self._pollers: dict[InstanceKey, tuple[Instance, float]] = {}
         self._ticking: asyncio.Task[None] | None = None
         self._leaving = False
@@ -120,7 +135,9 @@ class Hub:
         """A connection has said hello: from now on it is woken when its view moves."""
         self._by_view.setdefault(view.key, {})[connection.id] = connection
         self.exchange.views.pin(view)
-        return self.exchange.instance_of(hello, connection.id, "stream")
+        instance = self.exchange.instance_of(hello, connection.id, "stream")
+        connection.health_told = self._health.get(instance.group, NOT_KNOWN)
+        return instance
 
     def welcome(self, session: str, view: LiveView) -> Welcome:
         """The first frame of a session."""
@@ -225,17 +242,25 @@ class Hub:
         self._metrics.views.set(len(self.exchange.views))
 
     def _tell_health(self, group: Group) -> None:
-        health = self.exchange.instances.health_of(group)
+        health = self._note_health(group)
         made: dict[ServiceHealth, Message] = {}
         for connection in list(self._by_view.get(ViewKey(*group), {}).values()):
             told = connection.health_told
-            if told is None or health.status == "unknown":
+            if health.status == "unknown":
                 connection.health_told = health
             elif told != health:
                 if told not in made:
                     made[told] = self._health_message(group, told, health)
                 if not connection.tell_health(health, made[told]):
                     self.exchange.instances.health_moved(group)
+
+    def _note_health(self, group: Group) -> ServiceHealth:
+        health = self.exchange.instances.health_of(group)
+        if health.total:
+            self._health[group] = health
+        else:
+            self._health.pop(group, None)
+        return health
 
     def _health_message(self, group: Group, told: ServiceHealth, health: ServiceHealth) -> Message:
         revision = self.exchange.replica.world.revision

@@ -67,6 +67,10 @@ class ServiceHealth(NamedTuple):
     total: int
 
 
+NOT_KNOWN = ServiceHealth("unknown", 0, 0)
+"""The health of a service of which nothing was heard."""
+
+
 @dataclass(slots=True)
 class Instance:
     """One live instance, as its session describes it."""
