@@ -153,9 +153,7 @@ async def explain(requests: Requests, options: Options, state: State, key: str) 
     return _explanation(answer, state, path)
 
 
-def _edit_json(
-    edit: Edit, environment: str, service: str | None, issues: list[Issue]
-) -> dict[str, Any]:
+def _edit_json(edit: Edit, environment: str, service: str | None, issues: list[Issue]) -> dict[str, Any]:
     try:
         path = parse_key(edit.key)
     except Invalid as error:
@@ -208,7 +206,9 @@ def _explanation(answer: Any, state: State, path: Path) -> Explanation:
 def _explained_here(state: State, path: Path, layers: tuple[Any, ...] | None = None) -> Explanation:
     node = get_at(state.tree, path)
     if node is MISSING:
-        text = f"nothing is at {format_key(path)!r} at revision {state.revision}, and the server cannot be asked"
+        text = (
+            f"nothing is at {format_key(path)!r} at revision {state.revision}, and the server cannot be asked"
+        )
         raise KeyNotFound(text, revision=state.revision)
     source = "defaults" if get_at(state.finished, path) is MISSING else state.source
     return Explanation(format_key(path), plain(node), source, state.revision, layers=layers)
@@ -219,5 +219,3 @@ def edits_of(values: Mapping[str, Any]) -> list[Edit]:
     if not values:
         raise Invalid("there is nothing to set", code="no_edits")
     return [Edit(key, "set", value) for key, value in values.items()]
-
-

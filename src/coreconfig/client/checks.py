@@ -55,13 +55,15 @@ class Binding(Generic[T]):
         return self._value  # type: ignore[no-any-return]  # what `bind` was asked for
 
     def examine(self, candidate: State) -> Callable[[], None] | None:
-        """Make the instance of a candidate; None when it would be the same. Raises `ConfigValidationError`."""
+        """Make the instance of a candidate; None if it is the same. Raises `ConfigValidationError`."""
         node = get_at(candidate.tree, self._path)
         if node is MISSING and candidate.at is None:
             return None
         if node is MISSING:
             text = "the program is bound to this key, and nothing is there"
-            raise ConfigValidationError(text, code="missing_key", issues=[Issue("missing_key", text, key=self.key)])
+            raise ConfigValidationError(
+                text, code="missing_key", issues=[Issue("missing_key", text, key=self.key)]
+            )
         if node is self._node:
             return None
         return partial(self._settle, node, self._typed.copies(node, self.key, self._kind)())

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from difflib import get_close_matches
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 
 from coreconfig.client.state import State
 from coreconfig.errors import ConfigValidationError, Invalid, Issue, KeyNotFound, NotReady
@@ -108,7 +108,7 @@ class Reads(Mapping[str, Any]):
         return self.get_all(flat=True).items()
 
     def get_all(self, *, flat: bool = False) -> dict[str, Any]:
-        """Everything of one revision: nested, or with `flat` the leaves by key. `NotReady` without snapshot."""
+        """Everything of one revision: nested, or with `flat` the leaves by key. Raises `NotReady`."""
         state = self._ready()
         self._hits += 1
         if flat:
@@ -182,7 +182,9 @@ class Reads(Mapping[str, Any]):
             return {}
         if type(section) is not dict:
             text = f"{prefix!r} is a leaf of type {kind_of(section)}, not a section; read it with get()"
-            raise ConfigValidationError(text, code="not_a_section", issues=[Issue("not_a_section", text, key=prefix)])
+            raise ConfigValidationError(
+                text, code="not_a_section", issues=[Issue("not_a_section", text, key=prefix)]
+            )
         return section
 
     @property
@@ -268,7 +270,7 @@ class Snapshot(Reads):
         super().__init__(state, place, typed)
         self._owner = owner
 
-    def __enter__(self) -> Snapshot:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

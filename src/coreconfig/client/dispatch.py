@@ -98,7 +98,7 @@ class ThreadQueue:
 
 
 class LoopQueue:
-    """One task on the program's own loop; callbacks may be coroutine functions, each is awaited in its turn."""
+    """One task on the program's own loop; a callback may be a coroutine function and is awaited in turn."""
 
     def __init__(self) -> None:
         self.failures = Failures()
@@ -112,6 +112,8 @@ class LoopQueue:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run callbacks on this loop from now on, also those that were given before there was one."""
         with self._lock:
+            if self._loop is loop:
+                return
             self._loop = loop
             self._scheduled = False
         self._schedule()

@@ -84,7 +84,9 @@ class Events:
     def subscribe(self, name: str, callback: EventCallback) -> Subscription:
         """Call back with each event of this name. Raises `Invalid` (``unknown_event``, ``bad_callback``)."""
         if name not in NAMES:
-            raise Invalid(f"there is no event {name!r}; there are {', '.join(sorted(NAMES))}", code="unknown_event")
+            raise Invalid(
+                f"there is no event {name!r}; there are {', '.join(sorted(NAMES))}", code="unknown_event"
+            )
         self._queue.accept(callback)
 
         def remove(gone: Subscription) -> None:

@@ -82,7 +82,7 @@ class Tally:
     def hits(self, hits: int) -> dict[str, int]:
         """Reads by layer, when `hits` is their sum."""
         self._count(hits)
-        return dict(self._hits)
+        return {layer: count for layer, count in self._hits.items() if count}
 
     def fallbacks(self, hits: int) -> int:
         """Reads while nobody confirmed what was read."""
@@ -90,7 +90,7 @@ class Tally:
         return self._fallbacks
 
     def _count(self, hits: int) -> None:
-        # between two looks at the sum nobody else may settle; the link and diagnostics are the only ones to do so
+        # two threads that settle at once may count a few reads for the wrong layer, none twice
         since, self._settled = hits - self._settled, hits
         self._hits[self._layer] += since
         self._fallbacks += since if self._stale else 0

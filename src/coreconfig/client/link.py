@@ -63,7 +63,7 @@ JOIN_WITHIN = 2.0
 SendFrame = Callable[[ClientFrame], Awaitable[None]]
 
 
-class _Left(Exception):  # noqa: N818  # not a failure: the way out of a conversation
+class _Left(Exception):  # not a failure: the way out of a conversation
     def __init__(self, leave: Leave) -> None:
         super().__init__(leave.reason)
         self.leave = leave
@@ -108,7 +108,9 @@ class Link:
         )
         self._transport = Transport(options)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run_loop, name=f"coreconfig-{options.service}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run_loop, name=f"coreconfig-{options.service}", daemon=True
+        )
         self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._channel: Channel | None = None
@@ -264,14 +266,15 @@ class Link:
             await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
             try:
                 await (self._connect() if attempt == "connect" else self._poll())
-            except Exception:
-                # nothing may end this loop but the end of the client
+            except Exception:  # noqa: BLE001  # nothing may end this loop but the end of the client
                 _log.exception("an attempt to reach the server failed in an unforeseen way")
                 self._schedule.disconnected(self._clock.monotonic())
 
     async def _connect(self) -> None:
         retry_after: float | None = None
-        failure: CoreConfigError = Unavailable(f"the server at {self._options.url} closed the stream", code="closed")
+        failure: CoreConfigError = Unavailable(
+            f"the server at {self._options.url} closed the stream", code="closed"
+        )
         try:
             async with self._transport.stream() as channel:
                 await self._converse(channel)
@@ -343,7 +346,9 @@ class Link:
             try:
                 await self._carry_out(self._session.received(bytes(text)), send)
             except _Left as left:
-                raise Unavailable(left.leave.reason, code="left", retry_after=left.leave.retry_after) from None
+                raise Unavailable(
+                    left.leave.reason, code="left", retry_after=left.leave.retry_after
+                ) from None
 
     async def _asked(self, channel: Channel) -> bool:
         """Ask for the newest over the stream and wait for the answer; False when none came in time."""
@@ -394,7 +399,7 @@ class Link:
         return []
 
     async def _offer(self, offer: Offer, send: SendFrame) -> Verdict:
-        """Offer a push to the store: in a thread where a program's checks run, with signs of life meanwhile."""
+        """Offer a push to the store; in a thread where a program's checks run, with signs of life."""
         if not self._store.has_checks:
             return self._store.offer(offer.push, installation=offer.installation)
         judging = asyncio.ensure_future(asyncio.to_thread(self._judge, offer.push, offer.installation))
@@ -481,7 +486,7 @@ class Link:
         return timestamp(self._clock.now())
 
     def _soon(self, frame: ClientFrame) -> None:
-        """Send a frame over the stream if there is one, from any thread; hello says it again after each loss."""
+        """Send a frame over the stream if there is one, from any thread; after a loss hello says it again."""
 
         async def send() -> None:
             if self._channel is not None:

@@ -130,7 +130,9 @@ def _defaults_from_file(path: Path) -> Any:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise Invalid(f"the defaults file {path} cannot be read: {error.strerror}", code="bad_defaults") from None
+        raise Invalid(
+            f"the defaults file {path} cannot be read: {error.strerror}", code="bad_defaults"
+        ) from None
     if path.suffix in (".yaml", ".yml"):
         from coreconfig.wire.yaml import load  # ruamel.yaml is optional and slow to import
 

@@ -194,25 +194,25 @@ class Session:
     def _taken(self, frame: frames.ServerFrame) -> list[Effect]:
         match frame:
             case frames.SnapshotPush() | frames.ChangedPush():
-                return self._pushed(frame)
+                effects = self._pushed(frame)
             case frames.Bookmark():
-                return self._bookmarked(frame.at)
+                effects = self._bookmarked(frame.at)
             case frames.Welcome():
-                return self._welcomed(frame)
-            case frames.Fetch():
-                return [FetchWhole()]
-            case frames.ServiceHealthChanged():
-                details = msgspec.to_builtins(frame)
-                text = f"{frame.service} went from {frame.from_} to {frame.to}"
-                return [Emit("service_health_changed", text, details)]
-            case frames.Resync():
-                return self._again("the server asked to begin anew", whole=False)
+                effects = self._welcomed(frame)
             case frames.Error():
-                return self._told(frame)
+                effects = self._told(frame)
+            case frames.Resync():
+                effects = self._again("the server asked to begin anew", whole=False)
             case frames.Bye():
-                return [Leave("the server is leaving", frame.retry_after)]
+                effects = [Leave("the server is leaving", frame.retry_after)]
+            case frames.Fetch():
+                effects = [FetchWhole()]
             case frames.Pong():
-                return [Ponged()]
+                effects = [Ponged()]
+            case frames.ServiceHealthChanged():
+                text = f"{frame.service} went from {frame.from_} to {frame.to}"
+                effects = [Emit("service_health_changed", text, msgspec.to_builtins(frame))]
+        return effects
 
     def _welcomed(self, welcome: frames.Welcome) -> list[Effect]:
         self.welcome = welcome
@@ -221,7 +221,9 @@ class Session:
         mine = self._holding().installation
         if mine and welcome.installation and mine != welcome.installation and not self._foreign:
             self._foreign = True
-            text = "the server keeps another log than the one this snapshot came from; it is replaced as a whole"
+            text = (
+                "the server keeps another log than the one this snapshot came from; it is replaced as a whole"
+            )
             effects += [Emit("error", text, error=ProtocolError(text, code="another_installation"))]
             effects += [Send(self.hello(whole=True))]
         return effects
@@ -241,9 +243,15 @@ class Session:
     def _bookmarked(self, at: At) -> list[Effect]:
         held = self._holding().at
         if held is None or (held.epoch, held.digest, held.overlay) != (at.epoch, at.digest, at.overlay):
-            if held is not None and not self._foreign and (at.epoch, at.revision) < (held.epoch, held.revision):
+            if (
+                held is not None
+                and not self._foreign
+                and (at.epoch, at.revision) < (held.epoch, held.revision)
+            ):
                 return []
-            return self._again(f"the server takes for held what is not, at revision {at.revision}", whole=True)
+            return self._again(
+                f"the server takes for held what is not, at revision {at.revision}", whole=True
+            )
         if at.revision < held.revision and not self._foreign:
             return []
         self._resyncs = 0
@@ -306,8 +314,18 @@ class _Typed(msgspec.Struct):
 _decoder = msgspec.json.Decoder(frames.ServerFrame)
 _typed = msgspec.json.Decoder(_Typed)
 _KNOWN = frozenset(
-    ("welcome", "snapshot", "configuration_changed", "revision", "fetch", "service_health_changed", "resync")
-    + ("error", "bye", "pong")
+    [
+        "welcome",
+        "snapshot",
+        "configuration_changed",
+        "revision",
+        "fetch",
+        "service_health_changed",
+        "resync",
+        "error",
+        "bye",
+        "pong",
+    ]
 )
 
 

@@ -1,7 +1,8 @@
 """One immutable state of what a client reads, and how it follows from what the server sent.
 
-Three trees share their nodes: ``raw`` is what the server sent (references in place: it is what deltas, digests
-and the cache file are about), ``finished`` has ``${env:...}`` filled in, ``tree`` has the defaults under it.
+Three trees share their nodes: ``raw`` is what the server sent (references in place: it is what deltas,
+digests and the cache file are about), ``finished`` has ``${env:...}`` filled in, ``tree`` has the defaults
+under it.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Store:
         self._swapped.append(callback)
 
     def offer(self, push: Push, *, source: Source = "service", installation: str = "") -> Verdict:
-        """Judge a push and, if it passes everything, read from it from now on. Never raises for bad content."""
+        """Judge a push and, if it passes everything, read from it from now on; bad content is a verdict."""
         try:
             candidate = self._candidate(push, source, installation)
         except (CoreConfigError, RecursionError) as error:
@@ -104,7 +104,12 @@ class Store:
         if verdict.outcome == "rejected":
             self.counts.rejected += 1
             self.rejection = verdict
-            _log.error("revision %d is refused and %d is kept: %s", candidate.revision, self.state.revision, verdict.reason)
+            _log.error(
+                "revision %d is refused and %d is kept: %s",
+                candidate.revision,
+                self.state.revision,
+                verdict.reason,
+            )
             return verdict
         self.counts.applied += 1
         self.rejection = None
@@ -171,7 +176,7 @@ class Store:
             state = self.state
             settle = check.examine(state) if against_current else None
             with self._lock:
-                # examined without the lock, so that a slow check holds up nobody; again if a swap came between
+                # examined without the lock, so that a slow check holds up nobody; again if a swap came in
                 if self.state is state or not against_current:
                     self._checks = (*self._checks, check)
                     if settle is not None:
@@ -273,5 +278,6 @@ def _digest_after(held: State, raw: Tree, changes: list[TreeChange], secrets: Ma
 def _check_digest(digest: int, at: At) -> None:
     if digest_text(digest) != at.digest:
         raise Invalid(
-            f"the content of revision {at.revision} has another digest than was announced", code="digest_mismatch"
+            f"the content of revision {at.revision} has another digest than was announced",
+            code="digest_mismatch",
         )

@@ -84,8 +84,16 @@ _COUNTERS: tuple[tuple[str, _Points, str], ...] = (
         "Reads answered by a snapshot, by the layer it came from",
     ),
     ("config.cache.miss", lambda seen: [(seen.misses, {})], "Reads of keys that definitely are not there"),
-    ("config.cache.fallback", lambda seen: [(seen.fallbacks, {})], "Reads while the server confirmed nothing"),
-    ("config.default_used", lambda seen: [(seen.defaults_used, {})], "Reads answered by the caller's default"),
+    (
+        "config.cache.fallback",
+        lambda seen: [(seen.fallbacks, {})],
+        "Reads while the server confirmed nothing",
+    ),
+    (
+        "config.default_used",
+        lambda seen: [(seen.defaults_used, {})],
+        "Reads answered by the caller's default",
+    ),
     ("config.update.applied", lambda seen: [(seen.applied, {})], "Snapshots that were applied"),
     ("config.update.rejected", lambda seen: [(seen.rejected, {})], "Snapshots that a check refused"),
 )

@@ -1,4 +1,4 @@
-"""How bytes reach the server: one WebSocket, and requests. The network libraries load here, when they are used."""
+"""How bytes reach the server: one WebSocket, and requests. The network libraries load here, on first use."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Transport:
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[Channel]:
-        """An open WebSocket. Raises the server's own error when it refuses, `Unavailable` when it is not there."""
+        """An open WebSocket. Raises the server's error if it refuses, `Unavailable` if it is not there."""
         from websockets.asyncio.client import connect
         from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
         from websockets.typing import Subprotocol
@@ -90,7 +90,9 @@ class Transport:
         except ConnectionClosed as closed:
             frame = closed.rcvd
             why = f"{frame.code} {frame.reason}".rstrip() if frame else "without a goodbye"
-            raise Unavailable(f"the server at {self._options.url} closed the stream: {why}", code="closed") from None
+            raise Unavailable(
+                f"the server at {self._options.url} closed the stream: {why}", code="closed"
+            ) from None
         except InvalidHandshake as error:
             raise ProtocolError(f"what answers at {self._options.url} is no CoreConfig: {error}") from None
         except (OSError, TimeoutError) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -43,7 +44,7 @@ ChangeCallback = Callable[[Change], Any]
 
 
 def moves_between(before: State, after: State) -> list[Move]:
-    """Every node that differs, above and below leaves alike, in order of path: a parent before its members."""
+    """Every node that differs, above and below leaves alike, ordered by path: parents before members."""
     return sorted(moved_nodes(before.tree, after.tree), key=lambda move: move[0])
 
 
@@ -61,7 +62,7 @@ def change_of(move: Move, state: State) -> Change:
 
 
 class Watch:
-    """One callback and the patterns it is called for. It is also what `watch()` gives as a decorator's trace."""
+    """One callback and the patterns that it is called for."""
 
     def __init__(
         self, patterns: tuple[Pattern, ...], callback: ChangeCallback, seen: State | None, watches: Watches
@@ -73,7 +74,9 @@ class Watch:
         self._watches = watches
 
     def __repr__(self) -> str:
-        return f"<Watch of {[pattern.text for pattern in self.patterns]}{'' if self.active else ', cancelled'}>"
+        return (
+            f"<Watch of {[pattern.text for pattern in self.patterns]}{'' if self.active else ', cancelled'}>"
+        )
 
     def cancel(self) -> None:
         """Never call back again; also from within the callback."""
@@ -104,6 +107,7 @@ class Watches:
         self._on_patterns = on_patterns
         self._lock = threading.Lock()
         self._watches: tuple[Watch, ...] = ()
+        self._streams: weakref.WeakSet[ChangeStream] = weakref.WeakSet()
         self._woken = False
 
     def __len__(self) -> int:
@@ -112,7 +116,24 @@ class Watches:
     @property
     def patterns(self) -> tuple[str, ...]:
         """The patterns that are watched, each once."""
-        return tuple(sorted({pattern.text for watch in self._watches for pattern in watch.patterns}))
+        with self._lock:
+            watching: list[Watch | ChangeStream] = [*self._watches, *self._streams]
+        return tuple(sorted({pattern.text for one in watching for pattern in one.patterns}))
+
+    def stream(self, patterns: str | Iterable[str]) -> ChangeStream:
+        """The changes from now on, for the running loop. Raises `Invalid` (``bad_pattern``)."""
+        stream = ChangeStream(parse_patterns(patterns), self._current)
+        with self._lock:
+            self._streams.add(stream)
+        self._on_patterns()
+        return stream
+
+    def close_streams(self) -> None:
+        """End all streams of changes after what is ready."""
+        with self._lock:
+            streams = list(self._streams)
+        for stream in streams:
+            stream.close()
 
     def add(self, patterns: str | Iterable[str], callback: ChangeCallback) -> Watch:
         """Call back for what changes from now on. Raises `Invalid` (``bad_pattern``, ``bad_callback``)."""
@@ -149,10 +170,12 @@ class Watches:
     def wake(self) -> None:
         """There is another state: compare and call back, soon and elsewhere."""
         with self._lock:
-            if self._woken or not self._watches:
-                return
-            self._woken = True
-        self._queue.put(self._collect)
+            streams = list(self._streams)
+            is_due, self._woken = bool(self._watches) and not self._woken, self._woken or bool(self._watches)
+        if is_due:
+            self._queue.put(self._collect)
+        for stream in streams:
+            stream.wake()
 
     def after_fork(self, queue: Queue) -> None:
         """In a forked child: the lock may be held by nobody, and the old queue has no thread."""
@@ -166,7 +189,9 @@ class Watches:
             self._woken = False
             # state and place together, so that a watch added meanwhile is not told of what it began with
             state = self._current()
-            steps = [(watch, before) for watch in self._watches if (before := watch.advance(state)) is not None]
+            steps = [
+                (watch, before) for watch in self._watches if (before := watch.advance(state)) is not None
+            ]
         moved: dict[int, list[Move]] = {}
         for _, before in steps:
             if id(before) not in moved:
@@ -196,8 +221,8 @@ class _Delivery:
 class ChangeStream(AsyncIterator[Change]):
     """The changes that patterns match, for ``async for``; a slow reader skips states, never a difference."""
 
-    def __init__(self, patterns: str | Iterable[str], current: Callable[[], State]) -> None:
-        self._patterns = parse_patterns(patterns)
+    def __init__(self, patterns: tuple[Pattern, ...], current: Callable[[], State]) -> None:
+        self.patterns = patterns
         self._current = current
         state = current()
         self._seen = state if state.at is not None else None
@@ -233,8 +258,11 @@ class ChangeStream(AsyncIterator[Change]):
         before, self._seen = self._seen, state if state.at is not None else None
         if before is None or before is state:
             return iter(())
-        moves = [move for move in moves_between(before, state) if any(p.matches(move[0]) for p in self._patterns)]
+        moves = [move for move in moves_between(before, state) if self._wants(move[0])]
         return (change_of(move, state) for move in moves)
+
+    def _wants(self, path: Path) -> bool:
+        return any(pattern.matches(path) for pattern in self.patterns)
 
 
 def parse_patterns(patterns: str | Iterable[str]) -> tuple[Pattern, ...]:
