@@ -246,12 +246,13 @@ async def test_the_end_of_an_environment_ends_its_sessions(demo: Server) -> None
 
 
 async def test_a_server_that_leaves_says_so(server: InProcessServer, demo: Server) -> None:
-    """1012 means: come back."""
+    """bye in a frame and 1012 in the close mean: come back."""
     async with demo.stream() as stream:
         await stream.take("snapshot")
         stopping = asyncio.create_task(asyncio.to_thread(server.stop))
-        code, _, _ = await stream.closed()
-        assert code == 1012
+        code, reason, frames = await stream.closed()
+        assert (code, reason) == (1012, "server_leaves")
+        assert frames[-1] == {"type": "bye", "retry_after": 0.0}
         await stopping
 
 

@@ -59,6 +59,8 @@ class Deadlines:
 MAX_HELLOS: Final = 10
 """How often in `HELLOS_WITHIN` seconds a client may begin anew in one connection."""
 HELLOS_WITHIN: Final = 60.0
+MAX_OWED: Final = 8
+"""How many answers are kept for a client that reads nothing."""
 
 _PONG: Final = text_message(frame_bytes(Pong()))
 
@@ -89,7 +91,8 @@ class Connection:
         self._opened = self._heard = self._pushed = self._now()
         self._closing_since: float | None = None
         self._hellos: list[float] = []
-        self._socket = Socket(scope, send, self.advance)
+        self._socket = Socket(scope, send, self._drained)
+        self._owed: list[Message] = []
         self._offered_protocol = SUBPROTOCOL in (scope.get("subprotocols") or ())
 
     async def run(self, receive: Receive) -> None:
@@ -181,8 +184,7 @@ class Connection:
         if isinstance(frame, Hello):
             await self._hello(frame)
         elif isinstance(frame, Ping):
-            if not self._socket.busy:
-                self._socket.offer(_PONG)
+            self._reply(_PONG)
         elif self._session is None or self.instance is None:
             raise Closing(1008, "no_hello", "the first frame of a session is hello")
         elif isinstance(frame, Ack):
@@ -231,13 +233,26 @@ class Connection:
         try:
             await self._hub.caught_up(sync.revision)
         except CoreConfigError as error:
-            if not self._socket.busy:
-                self._socket.offer(text_message(error_bytes(error.code, error.message, retry=True)))
+            self._reply(text_message(error_bytes(error.code, error.message, retry=True)))
             return
         session.asked = True
         self.advance()
 
     # what goes out
+
+    def _reply(self, message: Message) -> None:
+        """Send an answer that the client waits for; while the socket is full it is owed."""
+        if not self._socket.busy:
+            self._socket.offer(message)
+        elif len(self._owed) < MAX_OWED:
+            self._owed.append(message)
+        else:
+            raise Closing(1008, "no_progress", "many answers are asked for and none is read")
+
+    def _drained(self) -> None:
+        while self._owed and not self._socket.busy:
+            self._socket.offer(self._owed.pop(0))
+        self.advance()
 
     def _welcome(self, view: LiveView) -> None:
         self._socket.offer(text_message(frame_bytes(self._hub.welcome(self.id, view))))
