@@ -41,7 +41,14 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [out]
     root.setLevel(level.upper())
-    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, root.level))
+    library = logging.getLogger("uvicorn.error")
+    library.setLevel(max(logging.WARNING, root.level))
+    library.addFilter(_no_false_alarm)
+
+
+def _no_false_alarm(record: logging.LogRecord) -> bool:
+    """uvicorn takes a handshake that was refused with an HTTP answer for one that was never answered."""
+    return record.msg != "ASGI callable returned without completing handshake."
 
 
 def _last_steps() -> list[Processor]:

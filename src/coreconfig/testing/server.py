@@ -8,9 +8,10 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import uvicorn
+from fastapi import FastAPI
 
 from coreconfig.errors import CoreConfigError
 from coreconfig.server.app import Services, build
@@ -46,6 +47,8 @@ class InProcessServer:
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self.url = ""
+        self.app: FastAPI | None = None
+        """The application of the last start."""
 
     @property
     def services(self) -> Services:
@@ -67,7 +70,9 @@ class InProcessServer:
             self.url = address_of(listening)
             self._services = build(self.settings)
             answers = threading.Event()
-            self._server = Server(configuration(self._services), lambda _: answers.set())
+            config = configuration(self._services)
+            self.app = cast("FastAPI", config.app)
+            self._server = Server(config, lambda _: answers.set())
             self._thread = threading.Thread(
                 target=self._run,
                 args=(self._server, listening, answers),

@@ -277,6 +277,7 @@ def routes() -> list[Operation]:
             tag="revisions",
             parameters=_WRITE,
             body=RevertBody,
+            body_required=False,
             answers=receipt,
             errors=_ERRORS,
         ),

@@ -72,7 +72,7 @@ def _described(operation: Operation) -> dict[str, Any]:
     }
     if said.body is not None:
         described["requestBody"] = {
-            "required": True,
+            "required": said.body_required,
             "content": {"application/json": {"schema": _schema(said.body)}},
         }
     return described

@@ -40,6 +40,7 @@ class Documentation:
     summary: str
     tag: str
     body: Shape = None
+    body_required: bool = True
     answers: Mapping[int, Shape] = field(default_factory=dict)
     errors: frozenset[int] = frozenset()
     media_type: str = "application/json"
@@ -64,6 +65,7 @@ class Operation(Route):
         tag: str,
         parameters: Sequence[Parameter[Any]] = (),
         body: Shape = None,
+        body_required: bool = True,
         answers: Mapping[int, Shape] | None = None,
         errors: Sequence[int] = (),
         max_body: int | None = None,
@@ -80,7 +82,15 @@ class Operation(Route):
         self._query_names = frozenset(p.name for p in parameters if p.place == "query")
         shared = _shared_errors(has_body=body is not None, public=public)
         self.documentation = Documentation(
-            id, summary, tag, body, answers or {200: None}, shared | frozenset(errors), media_type, public
+            id=id,
+            summary=summary,
+            tag=tag,
+            body=body,
+            body_required=body_required,
+            answers=answers or {200: None},
+            errors=shared | frozenset(errors),
+            media_type=media_type,
+            public=public,
         )
 
     @staticmethod

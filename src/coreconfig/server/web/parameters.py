@@ -32,6 +32,7 @@ class Parameter(Generic[T]):
     default: T
     schema: dict[str, Any] = field(default_factory=dict)
     about: str = ""
+    example: str | int | None = None
     conditional: bool = False
     """A header that asks for more than the operation: described in its text, since no single value of it is
     right or wrong by itself."""
@@ -57,13 +58,14 @@ class Parameter(Generic[T]):
 
     def documentation(self) -> dict[str, Any]:
         """The OpenAPI parameter object."""
-        return {
+        described = {
             "name": self.name,
             "in": self.place,
             "required": self.place == "path",
             "description": self.about,
             "schema": self.schema,
         }
+        return described if self.example is None else {**described, "example": self.example}
 
     def in_words(self) -> str:
         """The sentence about a conditional header."""
@@ -104,17 +106,6 @@ def one_of(choices: Sequence[str]) -> Callable[[str], str]:
     return read
 
 
-def opaque(limit: int) -> Callable[[str], str]:
-    """A reader of printable ASCII text of at most `limit` characters."""
-
-    def read(text: str) -> str:
-        if not 1 <= len(text) <= limit or not text.isascii() or not text.isprintable():
-            raise _bad(f"use 1 to {limit} printable ASCII characters")
-        return text
-
-    return read
-
-
 def text(limit: int) -> Callable[[str], str]:
     """A reader of any text of at most `limit` characters."""
 
@@ -147,7 +138,6 @@ KEY_SCHEMA: dict[str, Any] = {
     "type": "string",
     "pattern": r"^[A-Za-z0-9_-]{1,15}(\.[A-Za-z0-9_-]{1,15}){0,7}$",
     "maxLength": MAX_KEY_BYTES,
-    "example": "risk.maxPositionSize",
 }
 """The keys that need no quoting, and not even all of these; the grammar itself is in the reference."""
 REVISION_SCHEMA: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": MAX_REVISION}
@@ -161,11 +151,15 @@ def _switch(name: str, about: str) -> Parameter[bool]:
     return Parameter(name, "query", flag, default=False, schema={"type": "boolean"}, about=about)
 
 
-ENV = Parameter("env", "path", _id("environment"), "", ID_SCHEMA, "id of an environment")
-SERVICE = Parameter("service", "path", _id("service"), "", ID_SCHEMA, "id of a service")
+ENV = Parameter(
+    "env", "path", _id("environment"), "", ID_SCHEMA, "id of an environment", example="trading-demo"
+)
+SERVICE = Parameter(
+    "service", "path", _id("service"), "", ID_SCHEMA, "id of a service", example="trading-engine"
+)
 INSTANCE = Parameter("instance", "path", _id("instance"), "", ID_SCHEMA, "id of an instance")
 KEY: Parameter[Path] = Parameter(
-    "key", "path", parse_key, (), KEY_SCHEMA, "key, such as risk.maxPositionSize"
+    "key", "path", parse_key, (), KEY_SCHEMA, "path of segments, with dots", example="risk.maxPositionSize"
 )
 CHANGE = Parameter(
     "id",
@@ -175,7 +169,7 @@ CHANGE = Parameter(
     {"type": "string", "pattern": "^[A-Za-z0-9-]{1,64}$"},
     "id of a change",
 )
-REVISION = Parameter("n", "path", _revision, 0, REVISION_SCHEMA, "number of a revision")
+REVISION = Parameter("n", "path", _revision, 0, REVISION_SCHEMA, "number of a revision", example=1)
 TOKEN = Parameter("token_id", "path", matching(r"[a-z0-9]{12}"), "", TOKEN_ID_SCHEMA, "public id of a token")
 
 PATH_PARAMETERS: dict[str, Parameter[Any]] = {
@@ -205,7 +199,7 @@ FLAT = _switch("flat", "one member for each leaf, by canonical key")
 EXPLAIN = _switch("explain", "say which layer gave each leaf")
 DRY_RUN = _switch("dry_run", "check and show the effect, store nothing")
 PREFIX: Parameter[Path] = Parameter(
-    "prefix", "query", parse_key, (), KEY_SCHEMA, "only the subtree at this key"
+    "prefix", "query", parse_key, (), KEY_SCHEMA, "only the subtree at this key", example="risk"
 )
 PATTERN: Parameter[Pattern | None] = Parameter(
     "pattern",
