@@ -50,6 +50,26 @@ class Client(Reads):
     are in seconds. Raises `Invalid` with every problem of the arguments.
     """
 
+    # no dict beside the slots: calling `get` is then one look-up less
+    __slots__ = (
+        "_asleep",
+        "_cache",
+        "_clock",
+        "_closed",
+        "_connections_before",
+        "_events",
+        "_link",
+        "_lock",
+        "_options",
+        "_queue",
+        "_random",
+        "_session",
+        "_store",
+        "_tally",
+        "_told",
+        "_watches",
+    )
+
     def __init__(
         self,
         service_id: str | None = None,

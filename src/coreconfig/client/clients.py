@@ -30,6 +30,8 @@ class CoreConfig(Client):
     Callbacks run one after another on a thread of their own.
     """
 
+    __slots__ = ()
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -157,6 +159,8 @@ class CoreConfig(Client):
 class AsyncCoreConfig(Client):
     """The client for asynchronous programs. Reads are the same plain methods; callbacks run on the loop
     that called `start`, and may be coroutine functions."""
+
+    __slots__ = ()
 
     async def __aenter__(self) -> Self:
         return await self.start()

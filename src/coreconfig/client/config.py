@@ -59,14 +59,15 @@ class Reads(Mapping[str, Any]):
         at all, `Invalid` for a text that is no key.
         """
         # This is the hot path: one look-up of an immutable scalar. Everything else costs a detour.
+        # No lock around the count: CPython lets another thread in only when a function is entered or a loop
+        # goes round, and this statement does neither, so none is lost. Without the GIL a count may be, a
+        # value never. It is counted before it is known, because keeping the value aside would cost more.
         try:
-            value = self._flat[key]
+            self._hits += 1
+            return self._flat[key]
         except (KeyError, TypeError):
+            self._hits -= 1
             return self._read(key, default)
-        # No lock: CPython lets another thread in only when a function is entered or a loop goes round, and
-        # this statement does neither, so no count is lost. Without the GIL a count may be, a value never.
-        self._hits += 1
-        return value
 
     def __getitem__(self, key: str) -> Any:
         return self.get(key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 import msgspec
 
@@ -212,6 +212,8 @@ class Session:
             case frames.ServiceHealthChanged():
                 text = f"{frame.service} went from {frame.from_} to {frame.to}"
                 effects = [Emit("service_health_changed", text, msgspec.to_builtins(frame))]
+            case _:
+                assert_never(frame)
         return effects
 
     def _welcomed(self, welcome: frames.Welcome) -> list[Effect]:
