@@ -206,7 +206,7 @@ async def test_the_history_of_a_key_lists_what_moved_its_value(demo: Server) -> 
 
 async def test_what_does_not_exist_is_not_found_anywhere(demo: Server) -> None:
     """Every read says so in the same words."""
-    for path in ("configuration", "configuration/a", "explain/a", "history/a"):
+    for path in ("configuration", "configuration/a", "explain/a", "history/a", "history/a?before=1"):
         for place, code in (("nowhere", "unknown_environment"), ("demo/services/x", "unknown_service")):
             answer = await demo.get(f"/v1/environments/{place}/{path}")
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, code), path

@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from tests.integration.streaming import Server, create, put
 from websockets.exceptions import InvalidStatus
 
+from coreconfig.server.audit.tables import audit
 from coreconfig.server.delivery.connection import Deadlines
 from coreconfig.server.settings import Settings
 from coreconfig.testing.server import InProcessServer
@@ -390,6 +392,22 @@ async def test_a_token_speaks_for_its_own_service_only(demo: Server) -> None:
             assert polled.status_code == 404
         async with engine.stream() as stream:
             await stream.take("snapshot")
+
+
+async def test_a_refused_hello_is_recorded(server: InProcessServer, demo: Server) -> None:
+    """Who asked for what is in the audit, as it is for a refused request."""
+    admin = await _token(demo, name="root", roles=["admin"])
+    root = Server(demo.url, admin["token"])
+    async with root.http:
+        made = await _token(root, name="engine", service="engine", environments=["demo"])
+    engine = Server(demo.url, made["token"])
+    async with engine.http, engine.socket() as socket:
+        await socket.send('{"type":"hello","environment":"global","service":"engine","instance":"one"}')
+        await socket.wait_closed()
+    rows = server.services.database.read(lambda tx: tx.execute(select(audit)).mappings().all())
+    assert [(row["target"], row["allowed"]) for row in rows if row["action"] == "stream.connect"] == [
+        ("global/engine", False)
+    ]
 
 
 async def test_without_a_token_there_is_no_stream_once_one_exists(demo: Server) -> None:

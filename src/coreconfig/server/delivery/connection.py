@@ -202,6 +202,7 @@ class Connection:
             else:
                 self._begin_again(self._session, hello)
         except CoreConfigError as error:
+            await self._hub.note_refusal(error)
             raise Closing(1008, error.code, error.message) from error
 
     async def _begin(self, hello: Hello) -> None:

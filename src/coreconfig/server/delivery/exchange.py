@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol, TypeVar
@@ -9,10 +10,11 @@ from typing import Final, Literal, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from coreconfig import __version__
-from coreconfig.errors import Unavailable
+from coreconfig.errors import CoreConfigError, Unavailable
 from coreconfig.server.access.actions import Action, Target
 from coreconfig.server.access.caller import Caller
-from coreconfig.server.access.decisions import demand
+from coreconfig.server.access.decisions import Concealed, Refused, demand
+from coreconfig.server.audit.guard import record_refusal
 from coreconfig.server.delivery.keys import ViewKey
 from coreconfig.server.delivery.session import Settled
 from coreconfig.server.delivery.states import LiveView
@@ -33,6 +35,7 @@ from coreconfig.server.revisions.world import World
 from coreconfig.wire import frames
 from coreconfig.wire.frames import At, Hello, Welcome
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FEATURES: Final = ("delta", "bookmark", "sync", "fetch", "health")
@@ -52,11 +55,15 @@ class CatchingUp(Protocol):
         ...
 
 
-class Reading(Protocol):
+class Transactions(Protocol):
     """What the exchange needs of the database."""
 
     async def reading(self, fn: Callable[[Connection], T]) -> T:
         """Run in a transaction that sees one state."""
+        ...
+
+    async def writing(self, fn: Callable[[Connection], T]) -> T:
+        """Run in a transaction that is durable when this returns."""
         ...
 
 
@@ -65,7 +72,7 @@ class Exchange:
 
     def __init__(
         self,
-        database: Reading,
+        database: Transactions,
         replica: CatchingUp,
         views: ViewStore,
         instances: Instances,
@@ -100,6 +107,14 @@ class Exchange:
         view = await self.views.live(ViewKey(hello.environment, hello.service))
         self.aim(view)
         return view
+
+    async def note_refusal(self, error: CoreConfigError) -> None:
+        """Record the refusal of a known caller; it is refused also if that fails."""
+        if isinstance(error, Refused | Concealed):
+            try:
+                await self._database.writing(lambda tx: record_refusal(tx, error))
+            except CoreConfigError:
+                _log.exception("a refusal of %s could not be recorded", error.caller.principal)
 
     async def caught_up(self, revision: int | None) -> None:
         """Wait until the replica has this revision, or the newest. Raises `Unavailable` (``behind``)."""

@@ -35,6 +35,11 @@ class Link:
     value: Any
 
 
+def demand_view(environments: Environments, key: ViewKey) -> None:
+    """Raise `NotFound` (``unknown_environment``, ``unknown_service``) unless there is such a view."""
+    layers_of(environments, key.environment, key.service)
+
+
 def contributions(environments: Environments, key: ViewKey, path: Path) -> list[Contribution]:
     """What each layer of a view says about a key, strongest first. Raises `NotFound`."""
     return explain(layers_of(environments, key.environment, key.service), path)

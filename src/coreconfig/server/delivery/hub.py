@@ -16,7 +16,7 @@ import msgspec
 from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
 
-from coreconfig.errors import Unavailable
+from coreconfig.errors import CoreConfigError, Unavailable
 from coreconfig.server.access.caller import Caller, caller_of
 from coreconfig.server.delivery.admission import Admission
 from coreconfig.server.delivery.connection import Connection, Deadlines
@@ -130,6 +130,10 @@ class Hub:
     async def caught_up(self, revision: int | None) -> None:
         """Wait until the replica has this revision, or the newest. Raises `Unavailable`."""
         await self.exchange.caught_up(revision)
+
+    async def note_refusal(self, error: CoreConfigError) -> None:
+        """Record the refusal of a known caller; other errors are none."""
+        await self.exchange.note_refusal(error)
 
     def joined(self, connection: Connection, view: LiveView, hello: Hello) -> Instance:
         """A connection has said hello: from now on it is woken when its view moves."""

@@ -109,11 +109,10 @@ async def read_history(request: Request) -> Response:
     demand_read(caller, key.environment, key.service, path)
     limit, before = LIMIT.of(request), BEFORE.of(request)
     world = await requested_world(request)
+    explaining.demand_view(world.environments, key)
     rows = await services_of(request).database.reading(
         lambda tx: history(tx, key.environment, key.service, path, before=before, limit=limit)
     )
-    if not rows and before is None:
-        await _services(request).views.live(key)  # refuses what does not exist
     # oldest first: the world of one revision is then a few rows away from that of the one before
     moves = [move for row in reversed(rows) if (move := await _move(request, key, path, row))]
     following = rows[-1].revision if len(rows) == limit else None

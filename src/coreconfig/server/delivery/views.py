@@ -19,6 +19,7 @@ from coreconfig.model.edits import Touch, apply_edits, edit_from_json
 from coreconfig.model.environments import Environments, descendants
 from coreconfig.model.resolution import layers_of
 from coreconfig.model.views import View, advance_view, build_view
+from coreconfig.server.delivery.explaining import demand_view
 from coreconfig.server.delivery.keys import ViewKey
 from coreconfig.server.delivery.states import LiveView, Standing, State
 from coreconfig.server.revisions.log import LogRow
@@ -146,7 +147,7 @@ class ViewStore:
         """Wait until the view is there; who asks meanwhile waits for the same work."""
         building = self._building.get(key)
         if building is None:
-            _demand_exists(self._worlds.world.environments, key)
+            demand_view(self._worlds.world.environments, key)
             building = self._building[key] = asyncio.create_task(self._build(key))
         await asyncio.shield(building)
 
@@ -188,11 +189,6 @@ class ViewStore:
             if view.pins == 0 and view.key != spare:
                 size -= view.size
                 del self._live[view.key]
-
-
-def _demand_exists(environments: Environments, key: ViewKey) -> None:
-    """Raise `NotFound` before any work is done."""
-    layers_of(environments, key.environment, key.service)
 
 
 def _build_over(environments: Environments, key: ViewKey, base: View | None) -> View:
