@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.integration.http_api import client, create
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from coreconfig.errors import Conflict, CoreConfigError, Invalid
 from coreconfig.server.serve import address_of, bind, check_exposure, serve
 from coreconfig.server.settings import Settings
 from coreconfig.testing.server import InProcessServer
+from coreconfig.wire.frames import SUBPROTOCOL
 
 
 def settings(tmp_path: Path, **given: object) -> Settings:
@@ -76,3 +81,19 @@ def test_an_ipv6_address_is_written_as_a_url() -> None:
     listening = bind("::1", 0)
     with listening:
         assert address_of(listening).startswith("http://[::1]:")
+
+
+def test_a_server_that_leaves_says_goodbye_to_its_streams(server: InProcessServer) -> None:
+    """`bye`, then close code 1012, which means: come back with some delay."""
+    with client(server) as http:
+        create(http, "dev", services={"shop": {"configuration": {"x": 1}}})
+    url = server.url.replace("http", "ws") + "/v1/stream"
+    with connect(url, subprotocols=[SUBPROTOCOL], close_timeout=1) as connection:
+        connection.send('{"type": "hello", "service": "shop", "environment": "dev", "instance": "shop-1"}')
+        seen = [str(connection.recv(timeout=5))]
+        server.stop()
+        with suppress(ConnectionClosed):
+            while True:
+                seen.append(str(connection.recv(timeout=5)))
+    assert '"bye"' in seen[-1]
+    assert connection.close_code == 1012

@@ -331,3 +331,11 @@ def test_a_service_writes_only_if_it_was_given_that_right(server: InProcessServe
         assert http.put(base, json={"value": 1}).status_code == 403
         bank = http.put("/v1/environments/dev/services/bank/configuration/z", json={"value": 1})
         assert bank.status_code in (403, 404)
+
+
+def test_every_change_is_recorded_with_its_revision(server: InProcessServer, admin: str) -> None:
+    """In the transaction that makes it, so that none is there without the other."""
+    rows = server.services.database.read(lambda tx: tx.execute(select(audit).order_by(audit.c.id)).all())
+    changes = [row for row in rows if row.action == "change.propose"]
+    assert [row.detail for row in changes] == ['{"revision":1}', '{"revision":2}']
+    assert all(row.target.startswith("chg-") for row in changes)

@@ -164,6 +164,7 @@ def _connect(services: Services) -> None:
     metrics, hub = services.metrics, services.hub
 
     def measure(before: World, after: World, row: LogRow) -> None:
+        metrics.commits.inc()
         metrics.revision.set(after.revision)
         metrics.epoch.set(after.epoch)
 

@@ -7,9 +7,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Final
 
 import structlog
 from structlog.types import Processor
+
+_SHARED: Final[tuple[Processor, ...]] = (
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
@@ -18,7 +25,11 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """
     logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
         logging.getLogger(name),
-        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
@@ -30,17 +41,12 @@ def configure(level: str) -> None:
 
     A terminal gets lines for people, anything else gets JSON.
     """
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
     out = logging.StreamHandler(sys.stderr)
-    out.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_last_steps()))
+    out.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=_last_steps()))
     root = logging.getLogger()
     root.handlers[:] = [out]
     root.setLevel(level.upper())
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     library = logging.getLogger("uvicorn.error")
     library.setLevel(max(logging.WARNING, root.level))
     library.addFilter(_no_false_alarm)
@@ -52,7 +58,12 @@ def _no_false_alarm(record: logging.LogRecord) -> bool:
 
 
 def _last_steps() -> list[Processor]:
+    """A traceback is plain text: with local variables it would show values and secrets."""
     people = sys.stderr.isatty()
-    renderer: Processor = structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if people
+        else structlog.processors.JSONRenderer()
+    )
     traceback: list[Processor] = [] if people else [structlog.processors.format_exc_info]
     return [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *traceback, renderer]

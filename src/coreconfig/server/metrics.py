@@ -28,8 +28,7 @@ class Metrics:
             buckets=_BUCKETS,
             registry=registry,
         )
-        self.commits = Counter("coreconfig_commits", "Revisions written here", registry=registry)
-        self.conflicts = Counter("coreconfig_conflicts", "Writes that came too late", registry=registry)
+        self.commits = Counter("coreconfig_commits", "Revisions that came into the log", registry=registry)
         self.revision = Gauge("coreconfig_revision", "Revision that this server serves", registry=registry)
         self.epoch = Gauge("coreconfig_epoch", "Epoch that this server serves", registry=registry)
         self.replica_lag = Gauge(

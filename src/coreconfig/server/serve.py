@@ -110,9 +110,9 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     Raises `CoreConfigError` when it cannot start: what `bind`, `build` and `check_exposure` raise, and
     ``bad_certificate``.
     """
-    configure(settings.log_level)
     listening = bind(settings.host, settings.port)
     try:
+        configure(settings.log_level)
         services = build(settings)
         try:
             check_exposure(settings, has_tokens=services.database.read(version_of) != (0, 0))
@@ -134,7 +134,7 @@ def _loaded(config: uvicorn.Config) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which says goodbye to the streams before it closes them, and says when it answers."""
+    """uvicorn's server, which lets the streams say goodbye before it cuts them, and says when it answers."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[str], None] | None = None) -> None:
         super().__init__(config)

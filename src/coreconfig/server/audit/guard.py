@@ -23,6 +23,13 @@ def guard(
     written, and `record_refusal` writes it in a transaction of its own.
     """
     demand(caller, action, target)
+    record(tx, caller, action, target, detail)
+
+
+def record(
+    tx: Connection, caller: Caller, action: Action, target: Target, detail: dict[str, Any] | None = None
+) -> None:
+    """Record what was authorised before this transaction began, because deciding it took long."""
     _record(tx, caller, action, target, allowed=True, detail=detail)
 
 

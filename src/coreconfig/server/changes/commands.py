@@ -14,7 +14,9 @@ from sqlalchemy import Connection
 
 from coreconfig.errors import Conflict, CoreConfigError
 from coreconfig.model.edits import edit_to_json
+from coreconfig.server.access.actions import Action, Target
 from coreconfig.server.access.caller import Caller
+from coreconfig.server.audit.guard import record
 from coreconfig.server.changes import idempotency, store
 from coreconfig.server.changes.guards import meets, unmoved_since
 from coreconfig.server.changes.impact import move_json, pair_json
@@ -144,6 +146,7 @@ class Proposals:
         )
         receipt = _receipt(row.change_id, "completed", row.revision, judgement)
         store.save(tx, caller, proposal, receipt, row, now)
+        record(tx, caller, Action.PROPOSE, Target(name=row.change_id), {"revision": row.revision})
         idempotency.remember(tx, caller.principal, proposal, receipt, now)
         return receipt
 

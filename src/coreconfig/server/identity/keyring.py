@@ -102,6 +102,8 @@ class Keyring:
                 await self.refresh()
             except CoreConfigError as error:
                 log.warning("tokens could not be read, the known ones stay valid", code=error.code)
+            except Exception:  # a loop that ended here would let revoked tokens live on
+                log.exception("tokens could not be read, the known ones stay valid")
 
 
 def _snapshot(tx: Any) -> tuple[Version, list[TokenRecord]]:
