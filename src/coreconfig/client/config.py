@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, overload
 
 from coreconfig.client.state import State
 from coreconfig.errors import ConfigValidationError, Invalid, Issue, KeyNotFound, NotReady
-from coreconfig.model.keys import format_key, parse_key
+from coreconfig.model.keys import Path, format_key, parse_key
 from coreconfig.model.trees import MISSING, count_leaves, flatten, get_at, is_object, leaves, plain
 from coreconfig.model.values import kind_of
 
@@ -130,7 +130,7 @@ class Reads(Mapping[str, Any]):
         if missing not in ("error", "omit"):
             raise Invalid(f"missing= is 'error' or 'omit', not {missing!r}", code="bad_option")
         state = self._current()
-        found = {key: get_at(state.tree, parse_key(key)) for key in keys}
+        found = {key: get_at(state.tree, _path_of(key)) for key in keys}
         absent = [key for key, node in found.items() if node is MISSING]
         self._hits += len(found) - len(absent)
         self._misses += len(absent) if state.at else 0
@@ -212,7 +212,7 @@ class Reads(Mapping[str, Any]):
     def _read(self, key: str, default: Any) -> Any:
         """Everything but a scalar under its canonical key."""
         state = self._current()
-        node = get_at(state.tree, parse_key(key))
+        node = get_at(state.tree, _path_of(key))
         if node is MISSING:
             return self._absent(state, key, default)
         self._hits += 1
@@ -220,7 +220,7 @@ class Reads(Mapping[str, Any]):
 
     def _convert(self, key: str, kind: Any, default: Any) -> Any:
         state = self._current()
-        node = get_at(state.tree, parse_key(key))
+        node = get_at(state.tree, _path_of(key))
         if node is MISSING:
             default = self._absent(state, key, default)
             if default is not _EMPTY:
@@ -282,6 +282,12 @@ class Snapshot(Reads):
 
     def __repr__(self) -> str:
         return f"<Snapshot of {self._place} at revision {self.revision}>"
+
+
+def _path_of(key: str) -> Path:
+    if not isinstance(key, str):
+        raise Invalid(f"a key is a text, not {type(key).__name__}", code="bad_key")
+    return parse_key(key)
 
 
 def _hint(state: State, key: str) -> str:

@@ -1,0 +1,1 @@
+"""Stand-ins with a name: small real things that do exactly what a test tells them to."""
