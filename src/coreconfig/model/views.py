@@ -43,7 +43,12 @@ def build_view(
     Raises `NotFound` with ``unknown_environment`` or ``unknown_service``.
     """
     layers = layers_of(environments, environment, service)
-    return _resolved(environment, service, _folded(layers, base))
+    folded = _folded(layers, base)
+    if base is None:
+        return _resolved(environment, service, folded)
+    paths = [change.path for change in diff(base.folded, folded)]
+    view = _with_folded(replace(base, service=service), folded, paths)
+    return _compared(base, view)[0]
 
 
 def advance_view(
@@ -64,7 +69,7 @@ def advance_view(
         folded = refold(folded, layers, touch.path)
     if folded is view.folded:
         return view, []
-    return _compared(view, _moved(view, folded, near))
+    return _compared(view, _with_folded(view, folded, [touch.path for touch in near]))
 
 
 def resolved_at(layers: Sequence[Layer], path: Path) -> Any:
@@ -106,9 +111,9 @@ def _resolved(environment: str, service: str | None, folded: Tree) -> View:
     return View(environment, service, folded, referring, tree, digest_of(tree), tuple(issues))
 
 
-def _moved(view: View, folded: Tree, touches: Sequence[Touch]) -> View:
-    """The view with another folded tree; its digest is still to be brought up to date."""
-    referring = _referring_after(view.referring, folded, [touch.path for touch in touches])
+def _with_folded(view: View, folded: Tree, paths: Sequence[Path]) -> View:
+    """The view with a folded tree that differs at these paths; its digest is still to be brought up to date."""
+    referring = _referring_after(view.referring, folded, paths)
     tree, issues = resolve_config(folded, referring) if referring else (folded, [])
     return replace(view, folded=folded, referring=referring, tree=tree, issues=tuple(issues))
 

@@ -118,3 +118,25 @@ def test_a_change_of_one_member_among_very_many_shares_all_others():
     assert type(after) is Wide
     assert [(c.path, c.value) for c in diff(before, after)] == [(("k7",), 8)]
     assert len(list(before.unshared_with(after))) == 1
+
+
+@given(our.layers, our.layers)
+def test_a_view_built_over_its_base_equals_one_built_from_its_layers(base, service):
+    """Sharing the work of the environment's own view changes nothing in the result."""
+    references = {"r": "${config:a}", "s": "x${config:b}"}
+    envs = {
+        "e": from_document(
+            {
+                "id": "e",
+                "type": "development",
+                "overrides": {"configuration": {**references, **base}},
+                "services": {"s": {"configuration": service}},
+            }
+        )
+    }
+    alone = build_view(envs, "e", "s")
+    shared_work = build_view(envs, "e", "s", base=build_view(envs, "e", None))
+    assert same(plain(shared_work.tree), plain(alone.tree))
+    assert shared_work.digest == alone.digest
+    assert set(shared_work.issues) == set(alone.issues)
+    assert dict(shared_work.referring) == dict(alone.referring)

@@ -226,8 +226,8 @@ def _receipt_response(caller: Caller, receipt: Receipt, status: int) -> Response
 
 _WRITE: list[Parameter[Any]] = [DRY_RUN, IDEMPOTENCY_KEY]
 _ERRORS = (404, 409, 413, 503, 507)
-_BASE = "/v1/environments/{env}/configuration/{key}"
-_SERVICE = "/v1/environments/{env}/services/{service}/configuration/{key}"
+_BASE = "/v1/environments/{env}/configuration/{key:path}"
+_SERVICE = "/v1/environments/{env}/services/{service}/configuration/{key:path}"
 
 
 def routes() -> list[Operation]:
