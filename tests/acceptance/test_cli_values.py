@@ -45,6 +45,15 @@ def test_unset_hides_what_is_inherited_and_delete_brings_it_back(trading: Comman
     assert trading("get", ENGINE, "risk.dailyLossLimit").out == "500\n"
 
 
+def test_deleting_what_a_layer_does_not_say_is_a_failure(trading: CommandLine) -> None:
+    """An inherited value is not deleted by it, and no empty change is stored."""
+    told = trading("delete", ENGINE, "risk.maxPositionSize", status=1).err
+    assert "`coreconfig unset`" in told
+    assert "revision 1" in trading("show", ENGINE).err
+    trading("delete", ENGINE, "risk.limits")
+    assert "[key_not_found]" in trading("get", ENGINE, "risk.limits", status=1).err
+
+
 def test_explain_lists_the_layers_strongest_first(trading: CommandLine) -> None:
     """The one in effect is marked, the others are overridden."""
     trading("set", ENGINE, "risk.maxPositionSize", "2500", "--reason", "more room")

@@ -79,8 +79,12 @@ def _place(folder: str | None) -> Iterator[Path]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Being terminated ends the demo the way Ctrl-C does, so that the processes it started are stopped."""
-    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    """Being terminated ends the demo the way Ctrl-C does, so that the processes it started are stopped.
+
+    SIGINT is named too: a shell lets what it starts in the background ignore it, and then nobody could.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, _interrupt) for number in numbers}
     try:
         yield
     finally:

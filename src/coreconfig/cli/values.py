@@ -12,7 +12,7 @@ from coreconfig.cli.output import Output, compact
 from coreconfig.cli.receipts import place, print_receipt
 from coreconfig.cli.remote import remote
 from coreconfig.cli.targets import Target, key_argument, read_key, read_value, target_argument
-from coreconfig.errors import Invalid
+from coreconfig.errors import Invalid, NotFound
 
 _at = click.option("--at", type=click.IntRange(min=0), metavar="REVISION", help="As it was at this revision.")
 _reason = click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
@@ -142,7 +142,17 @@ def unset(api: Api, out: Output, *, target: Target, key: str, **options: Any) ->
 @remote
 def delete(api: Api, out: Output, *, target: Target, key: str, **options: Any) -> int:
     """Take KEY out of a layer, so that the inherited value is seen again."""
-    return _write(api, out, _edit(target, key, "delete"), **options)
+    return _write(api, out, _own_entry(api, target, key), **options)
+
+
+def _own_entry(api: Api, target: Target, key: str) -> dict[str, Any]:
+    """The edit that deletes a key. Raises `NotFound` if the layer says nothing there: it would do nothing."""
+    contributions = api.get(target.path("explain", key)).body["contributions"]
+    mine = (target.environment, target.service)
+    if any((one["environment"], one.get("service")) == mine for one in contributions):
+        return _edit(target, key, "delete")
+    text = f"{target} has no entry of its own at {key}; `coreconfig unset` hides what it inherits"
+    raise NotFound(text, code="key_not_found")
 
 
 def _edit(target: Target, key: str, operation: str) -> dict[str, Any]:
