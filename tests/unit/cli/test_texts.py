@@ -7,11 +7,12 @@ from typing import Any
 import click
 import pytest
 
+from coreconfig.cli.api import Answer
 from coreconfig.cli.change import description
 from coreconfig.cli.explain import explanation
 from coreconfig.cli.failure import HINTS, report, status_of
 from coreconfig.cli.output import Output
-from coreconfig.cli.receipts import effects
+from coreconfig.cli.receipts import effects, print_receipt
 from coreconfig.cli.targets import Target
 from coreconfig.cli.watch import changes
 from coreconfig.errors import (
@@ -37,6 +38,15 @@ def test_a_receipt_tells_each_value_that_moved_and_who_sees_it() -> None:
     assert lines == ["  a: 1 -> 2  in e/s, f", '  b: (nothing) -> "x"']
     assert effects({"effective": moved * 30}, limit=5)[-1] == "  ... and 55 more"
     assert effects({"effective": []}) == []
+
+
+def test_a_change_that_waits_for_approval_has_its_own_status(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not done, and no failure either: a script can tell."""
+    receipt = {"id": "c1", "state": "awaiting_approval", "revision": 3, "issues": [], "effective": []}
+    assert print_receipt(Output(), Answer(202, receipt, 3, None)) == 4
+    assert capsys.readouterr().out == "change c1: awaiting_approval\n"
+    assert print_receipt(Output(), Answer(200, {**receipt, "state": "completed"}, 3, None)) == 0
+    assert capsys.readouterr().out == "revision 3\n"
 
 
 def test_an_explanation_marks_the_layer_in_effect() -> None:
