@@ -8,7 +8,7 @@ before all service layers, so a service value of a parent beats a base value of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from coreconfig.errors import NotFound
@@ -140,15 +140,32 @@ def origin_at(origins: Origins, path: Path) -> int | None:
 
 
 def explain(layers: Sequence[Layer], path: Path) -> list[Contribution]:
-    """What each layer says at, above or below a path, strongest first."""
-    _, origins = resolve_with_origins(layers)
+    """What each layer says at, above or below a path, strongest first.
+
+    Where nothing is left at the path, the strongest is what decided that.
+    """
+    on_the_way = [replace(layer, tree=narrowed(layer.tree, path)) for layer in layers]
+    tree, origins = resolve_with_origins(on_the_way)
     winners = _indices_below(_origins_at(origins, path))
+    spoken = [(index, *said) for index, layer in enumerate(layers) for said in _spoken(layer.tree, path)]
+    if spoken and get_at(tree, path) is MISSING:
+        winners = {spoken[-1][0]}
     said = [
-        Contribution(layer, *_said(node, at, path), at=at, effective=index in winners)
-        for index, layer in enumerate(layers)
-        for at, node in _spoken(layer.tree, path)
+        Contribution(layers[index], *_said(node, at, path), at=at, effective=index in winners)
+        for index, at, node in spoken
     ]
     return said[::-1]
+
+
+def narrowed(tree: Tree, path: Path) -> Tree:
+    """The layer with nothing in it but what lies on the way to a path, and at it."""
+    name, rest = path[0], path[1:]
+    child = tree.get(name, MISSING)
+    if child is MISSING:
+        return {}
+    if not rest or not is_object(child) or is_unset(child):
+        return {name: child}
+    return {name: narrowed(child, rest)}
 
 
 def _without_markers(node: Tree) -> Tree:

@@ -11,7 +11,7 @@ from coreconfig.model.edits import Touch
 from coreconfig.model.environments import Environments, linearise
 from coreconfig.model.keys import Path
 from coreconfig.model.references import referring_leaves, resolve_config
-from coreconfig.model.resolution import Layer, fold, fold_onto, layers_of, refold
+from coreconfig.model.resolution import Layer, fold, fold_onto, layers_of, narrowed, refold
 from coreconfig.model.snapshots import TreeChange, diff, digest_after, digest_of
 from coreconfig.model.trees import MISSING, Tree, get_at, is_object
 from coreconfig.model.values import MAX_VIEW_BYTES
@@ -76,7 +76,7 @@ def resolved_at(layers: Sequence[Layer], path: Path) -> Any:
     """What the fold gives at one path (references unresolved); `MISSING` where nothing is."""
     if not path:
         return fold([layer.tree for layer in layers])
-    return get_at(fold([_narrowed(layer.tree, path) for layer in layers]), path)
+    return get_at(fold([narrowed(layer.tree, path) for layer in layers]), path)
 
 
 def check_view_size(
@@ -112,7 +112,7 @@ def _resolved(environment: str, service: str | None, folded: Tree) -> View:
 
 
 def _with_folded(view: View, folded: Tree, paths: Sequence[Path]) -> View:
-    """The view with a folded tree that differs at these paths; its digest is still to be brought up to date."""
+    """The view with a folded tree that differs at these paths; its digest is still that of before."""
     referring = _referring_after(view.referring, folded, paths)
     tree, issues = resolve_config(folded, referring) if referring else (folded, [])
     return replace(view, folded=folded, referring=referring, tree=tree, issues=tuple(issues))
@@ -139,14 +139,3 @@ def _referring_after(
             wrapped: Tree = {"": node}
             kept |= {(*moved, *path[1:]): leaf for path, leaf in referring_leaves(wrapped).items()}
     return referring if kept == referring else kept
-
-
-def _narrowed(tree: Tree, path: Path) -> Tree:
-    """The layer with nothing in it but what lies on the way to a path, and at it."""
-    name, rest = path[0], path[1:]
-    child = tree.get(name, MISSING)
-    if child is MISSING:
-        return {}
-    if not rest or not is_object(child) or "$unset" in child:
-        return {name: child}
-    return {name: _narrowed(child, rest)}

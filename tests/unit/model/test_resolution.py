@@ -152,6 +152,18 @@ def test_explain_lists_what_each_layer_says_strongest_first():
     ]
 
 
+def test_what_removed_a_value_is_explained_as_what_decided():
+    """A key that is absent because a layer unsets it, or sets a scalar above it, has an explanation too."""
+    envs = lineage({"a": {"b": 1}}, {"a": {"b": {"$unset": True}}})
+    said = explain(layers_of(envs, "e1", None), ("a", "b"))
+    assert [(c.layer.environment, c.operation, c.effective) for c in said] == [
+        ("e1", "UNSET", True),
+        ("e0", "SET", False),
+    ]
+    above = explain(layers_of(lineage({"a": {"b": 1}}, {"a": 5}), "e1", None), ("a", "b"))
+    assert [(c.at, c.value, c.effective) for c in above] == [(("a",), 5, True), (("a", "b"), 1, False)]
+
+
 def test_an_unknown_service_is_refused_by_name_and_the_known_ones_are_listed():
     """A typing error in a service's name must not look like an empty configuration."""
     envs = environments({"id": "e", "services": {"trading-engine": {}}})
