@@ -13,7 +13,7 @@ from coreconfig.model.keys import Path
 from coreconfig.model.references import referring_leaves, resolve_config
 from coreconfig.model.resolution import Layer, fold, fold_onto, layers_of, narrowed, refold
 from coreconfig.model.snapshots import TreeChange, diff, digest_after, digest_of
-from coreconfig.model.trees import MISSING, Tree, get_at, is_object
+from coreconfig.model.trees import MISSING, Tree, get_at
 from coreconfig.model.values import MAX_VIEW_BYTES
 from coreconfig.model.weights import weigh_layer
 

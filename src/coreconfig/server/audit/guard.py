@@ -14,6 +14,10 @@ from coreconfig.server.audit.tables import audit
 from coreconfig.wire import json
 
 
+# Built once: SQLAlchemy then finds its compiled form by identity.
+_RECORD = insert(audit).inline()
+
+
 def guard(
     tx: Connection, caller: Caller, action: Action, target: Target, detail: dict[str, Any] | None = None
 ) -> None:
@@ -56,4 +60,4 @@ def _record(
         "allowed": allowed,
         "detail": json.encode(detail or {}, ordered=True).decode(),
     }
-    tx.execute(insert(audit).values(row))
+    tx.execute(_RECORD, row)

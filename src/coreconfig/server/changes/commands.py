@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,8 +26,11 @@ from coreconfig.server.changes.model import Proposal, Receipt, State
 from coreconfig.server.changes.movements import movements_of
 from coreconfig.server.changes.rights import authorise
 from coreconfig.server.revisions.log import append, lock_head, rows_after
+from coreconfig.server.revisions.rows import LogRow
 from coreconfig.server.revisions.world import World
 from coreconfig.server.web.services import Transactions
+
+log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
 _ROWS_TO_LOOK_AT = 1_000
@@ -46,8 +50,8 @@ class Replica(Protocol):
     async def catch_up(self, minimum: int | None = None) -> World:
         """The world at `minimum` or later."""
 
-    def notice(self) -> None:
-        """There may be rows."""
+    async def follow(self, row: LogRow) -> None:
+        """Go on to a row that this process has committed."""
 
 
 def utc_now() -> str:
@@ -59,6 +63,14 @@ def utc_now() -> str:
 class _Judged:
     world: World
     judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """A receipt, and its row unless it was committed by an earlier request with the same key."""
+
+    receipt: Receipt
+    row: LogRow | None = None
 
 
 class Proposals:
@@ -85,10 +97,22 @@ class Proposals:
             judged = await self._judge(proposal)
             return _receipt(None, "draft", judged.world.revision, judged.judgement)
         async with self._turn:
-            receipt = await self._commit(caller, proposal)
-            self._replica.notice()
-            await self._replica.catch_up(receipt.revision)
-        return receipt
+            committed = await self._commit(caller, proposal)
+            await self._follow(committed)
+        return committed.receipt
+
+    async def _follow(self, committed: _Committed) -> None:
+        """Bring this process's world up to the change, so that its author reads what he wrote."""
+        try:
+            if committed.row is not None:
+                await self._replica.follow(committed.row)
+            else:
+                await self._replica.catch_up(committed.receipt.revision)
+        except CoreConfigError as error:
+            # it is committed all the same, and a read that names the revision will wait for it
+            log.warning(
+                "revision %d is committed and not followed yet: %s", committed.receipt.revision, error
+            )
 
     async def _judge(self, proposal: Proposal) -> _Judged:
         if self._replica.problem is not None:
@@ -96,14 +120,14 @@ class Proposals:
         world = self._replica.world
         return _Judged(world, await asyncio.to_thread(judge, world.environments, proposal.edits))
 
-    async def _commit(self, caller: Caller, proposal: Proposal) -> Receipt:
+    async def _commit(self, caller: Caller, proposal: Proposal) -> _Committed:
         if (known := await self._answered(caller, proposal)) is not None:
-            return known
+            return _Committed(known)
         for _ in range(_ATTEMPTS):
             judged = await self._judge(proposal)
-            receipt = await self._database.writing(partial(self._write, caller, proposal, judged))
-            if receipt is not None:
-                return receipt
+            committed = await self._database.writing(partial(self._write, caller, proposal, judged))
+            if committed is not None:
+                return committed
             await self._replica.catch_up()
         raise Conflict(
             f"other changes to the same keys came in between {_ATTEMPTS} times; try again",
@@ -116,10 +140,12 @@ class Proposals:
             return None
         return await self._database.reading(lambda tx: idempotency.answered(tx, caller.principal, proposal))
 
-    def _write(self, caller: Caller, proposal: Proposal, judged: _Judged, tx: Connection) -> Receipt | None:
+    def _write(
+        self, caller: Caller, proposal: Proposal, judged: _Judged, tx: Connection
+    ) -> _Committed | None:
         """Everything in one transaction; None if what came in between calls for another judgement."""
         if (known := idempotency.answered(tx, caller.principal, proposal)) is not None:
-            return known
+            return _Committed(known)
         head = lock_head(tx)
         world, judgement = judged.world, judged.judgement
         if head.epoch != world.epoch:
@@ -148,7 +174,7 @@ class Proposals:
         store.save(tx, caller, proposal, receipt, row, now)
         record(tx, caller, Action.PROPOSE, Target(name=row.change_id), {"revision": row.revision})
         idempotency.remember(tx, caller.principal, proposal, receipt, now)
-        return receipt
+        return _Committed(receipt, row)
 
 
 def new_id() -> str:

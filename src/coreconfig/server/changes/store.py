@@ -18,27 +18,29 @@ from coreconfig.server.changes.visibility import sees_some
 from coreconfig.server.revisions.rows import LogRow
 from coreconfig.wire import json
 
+# Built once: SQLAlchemy then finds its compiled form by identity.
+_SAVE = insert(change_request).inline()
+
 
 def save(tx: Connection, caller: Caller, proposal: Proposal, receipt: Receipt, row: LogRow, now: str) -> None:
     """Store a change that the log row commits."""
     edits = [edit_to_json(edit) for edit in proposal.edits]
-    tx.execute(
-        insert(change_request).values(
-            id=row.change_id,
-            state=receipt.state,
-            author=caller.principal,
-            reason=proposal.reason,
-            source=proposal.source,
-            created_at=now,
-            updated_at=now,
-            revision=row.revision,
-            subject=subject_of(edits, receipt.effective),
-            body=json.encode(edits).decode(),
-            affected=json.encode(receipt.affected).decode(),
-            effective=json.encode(receipt.effective).decode(),
-            issues=json.encode(receipt.issues).decode(),
-        )
-    )
+    facts = {
+        "id": row.change_id,
+        "state": receipt.state,
+        "author": caller.principal,
+        "reason": proposal.reason,
+        "source": proposal.source,
+        "created_at": now,
+        "updated_at": now,
+        "revision": row.revision,
+        "subject": subject_of(edits, receipt.effective),
+        "body": json.encode(edits).decode(),
+        "affected": json.encode(receipt.affected).decode(),
+        "effective": json.encode(receipt.effective).decode(),
+        "issues": json.encode(receipt.issues).decode(),
+    }
+    tx.execute(_SAVE, facts)
 
 
 def subject_of(edits: list[dict[str, Any]], effective: list[dict[str, Any]]) -> str:

@@ -96,6 +96,19 @@ class Replica:
                 await self._pause(deadline - monotonic(), minimum)
         return self.world
 
+    async def follow(self, row: LogRow) -> None:
+        """Go on to a row that this process has just committed, without reading it again.
+
+        Where rows of others lie between, catch up with them first. Raises what `catch_up` raises.
+        """
+        async with self._one_round:
+            if row.revision == self.world.revision + 1 and row.previous == self.world.hash:
+                self._step(row, self.world.advanced(row))
+                self._keeping.consider(self.world)
+                return
+        self.notice()
+        await self.catch_up(row.revision)
+
     async def at(self, revision: int) -> World:
         """The world at any revision that is kept.
 
@@ -157,13 +170,16 @@ class Replica:
         before = self.world
         steps = await self._database.reading(lambda tx: steps_after(tx, before))
         for row, world in steps.taken:
-            before, self.world = self.world, world
-            self._past.keep(before)
-            self._tell(before, world, row)
+            self._step(row, world)
         self._report(steps.problem)
         if steps.problem is None:
             self._keeping.consider(self.world)
         return steps.more
+
+    def _step(self, row: LogRow, world: World) -> None:
+        before, self.world = self.world, world
+        self._past.keep(before)
+        self._tell(before, world, row)
 
     def _tell(self, before: World, after: World, row: LogRow) -> None:
         for callback in self._callbacks:
