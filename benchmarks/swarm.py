@@ -1,7 +1,7 @@
-"""Thousands of subscribers in one process, as cheap as Python makes them, so that the server is what is measured.
+"""Thousands of subscribers in one process, as cheap as Python makes them, so that the server is measured.
 
-Run as a program it connects, prints one line of JSON when all are there, and one for each round: when the last
-subscriber had the message (on the clock that all processes of a machine share).
+Run as a program it connects, prints one line of JSON when all are there, and one for each round: when the
+last subscriber had the message (on the clock that all processes of a machine share).
 """
 
 from __future__ import annotations
