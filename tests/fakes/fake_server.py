@@ -78,7 +78,7 @@ class FakeServer:
         listening.listen()
         self.port = listening.getsockname()[1]
         config = uvicorn.Config(
-            self._application, ws="websockets-sansio", lifespan="off", log_config=None, access_log=False
+            self._application, interface="asgi3", ws="websockets-sansio", lifespan="off", log_config=None
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
@@ -129,7 +129,9 @@ class FakeServer:
             from_=before,
             at=self.at,
             changes=[
-                frames.LeafChange(key, "SET", value) if operation == "SET" else frames.LeafChange(key, "DELETE")
+                frames.LeafChange(key, "SET", value)
+                if operation == "SET"
+                else frames.LeafChange(key, "DELETE")
                 for key, operation, value in changes
             ],
             timestamp="2026-01-01T00:00:00.000Z",

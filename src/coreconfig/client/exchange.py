@@ -170,7 +170,7 @@ class Exchange:
             case FetchWhole():
                 await self._request(SyncRequest(self._session.hello()), send)
             case Emit():
-                self._tell(effect)
+                self._emit(effect)
             case Ponged():
                 for barrier in self._barriers:
                     barrier.ponged = True
@@ -180,6 +180,11 @@ class Exchange:
                 raise Left(effect)
         return []
 
+    def _emit(self, effect: Emit) -> None:
+        self._tell(effect)
+        if effect.name == "error":  # why there is nothing for us is an answer too
+            self._settle_barriers()
+
     async def _offer(self, offer: Offer, send: SendFrame) -> Verdict:
         """Offer a push to the store; in a thread where a program's checks run, with signs of life."""
         if not self._store.has_checks:
@@ -187,9 +192,12 @@ class Exchange:
         judging = asyncio.ensure_future(
             asyncio.to_thread(self._store.offer, offer.push, installation=offer.installation)
         )
-        while not (await asyncio.wait((judging,), timeout=ALIVE_EVERY))[0]:
-            await send(Ping())
-        return judging.result()
+        try:
+            while not (await asyncio.wait((judging,), timeout=ALIVE_EVERY))[0]:
+                await send(Ping())
+            return judging.result()
+        finally:
+            judging.cancel()
 
     def _offered(self, verdict: Verdict) -> None:
         if verdict.outcome == "unfit":

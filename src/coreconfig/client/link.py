@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -81,8 +82,10 @@ class Link:
         name = f"coreconfig-{options.service}"
         self._thread = threading.Thread(target=self._run_loop, name=name, daemon=True)
         self._task: asyncio.Task[None] | None = None
+        self._calls: set[asyncio.Task[Any]] = set()
         self._channel: Channel | None = None
         self._conversing = False
+        self._gate = threading.Lock()
         self._stopped = False
         self.connected = False
         self.connections = 0
@@ -102,17 +105,20 @@ class Link:
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a coroutine on the link's loop. Raises `Invalid` (``closed``)."""
-        if self._stopped:
-            work.close()
-            raise Invalid("the client is closed", code="closed")
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        with self._gate:
+            if not self._stopped:
+                return asyncio.run_coroutine_threadsafe(self._counted(work), self._loop)
+        work.close()
+        raise Invalid("the client is closed", code="closed")
 
     def stop(self) -> None:
         """Say goodbye and end the thread; waits at most a few seconds."""
-        if self._stopped:
-            return
-        ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
-        self._stopped = True
+        with self._gate:
+            if self._stopped:
+                return
+            # nothing is taken in after this, so nobody waits for what will never run
+            self._stopped = True
+            ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
         try:
             ending.result(JOIN_WITHIN)
         except TimeoutError:
@@ -168,7 +174,7 @@ class Link:
                 await self._ask_for(revision)
         except (CoreConfigError, TimeoutError) as error:
             _log.debug("revision %d was not asked for: %s", revision, error)
-        while self._store.state.revision < revision and self._store.rejection is None:
+        while self._store.state.revision < revision and not self._is_refused(revision):
             rest = deadline - self._clock.monotonic()
             if rest <= 0:
                 return False
@@ -203,13 +209,20 @@ class Link:
         self._task = self._loop.create_task(self._attempts())
 
     async def _end(self) -> None:
-        mine = asyncio.current_task()
-        others = [task for task in asyncio.all_tasks() if task is not mine and not self._saver.is_mine(task)]
-        for task in others:
+        # only what was begun here: tasks inside of libraries end with those who wait for them
+        ending = [task for task in (self._task, *self._calls) if task is not None]
+        for task in ending:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
         await self._transport.close()
         await self._saver.finish()
+
+    async def _counted(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.current_task()
+        if task is not None:
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+        return await work
 
     async def _attempts(self) -> None:
         while True:
@@ -278,6 +291,10 @@ class Link:
         else:
             await self._exchange.synchronise(revision)
 
+    def _is_refused(self, revision: int) -> bool:
+        rejection = self._store.rejection
+        return rejection is not None and rejection.revision >= revision
+
     def _situation(self, place: str, elapsed: float) -> startup.Situation:
         return startup.Situation(
             place=place,
@@ -340,8 +357,9 @@ class Link:
                 except Unavailable as error:
                     _log.debug("a frame was not sent: %s", error)
 
-        if not self._stopped and self._thread.is_alive():
-            self.submit(send())
+        if self._thread.is_alive():
+            with suppress(Invalid):  # the client is closed: nobody is there to be told
+                self.submit(send())
 
 
 def _text(frame: ClientFrame) -> str:

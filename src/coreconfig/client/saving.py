@@ -43,10 +43,6 @@ class Saver:
         if self._task is not None:
             await asyncio.wait((self._task,))
 
-    def is_mine(self, task: asyncio.Task[object]) -> bool:
-        """Whether this is the task that writes, which nobody should cancel."""
-        return task is self._task
-
     async def _write(self, cache: Cache) -> None:
         while (state := self._next) is not None:
             self._next = None

@@ -55,6 +55,8 @@ class Verdict:
     outcome: Literal["applied", "kept", "rejected", "unfit"]
     reason: str | None = None
     issues: tuple[Issue, ...] = ()
+    revision: int = 0
+    """The revision that was offered."""
 
 
 @dataclass(slots=True)
@@ -232,7 +234,7 @@ class Store:
             issues = _examine([check for check in checks if check not in settled], candidate, settled)
             if issues:
                 reason = "; ".join(str(issue) for issue in issues)
-                return Verdict("rejected", reason, tuple(issues))
+                return Verdict("rejected", reason, tuple(issues), candidate.revision)
             with self._lock:
                 if self._checks is checks:
                     self._swap(candidate, [settled[check] for check in checks])

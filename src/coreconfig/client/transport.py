@@ -176,7 +176,11 @@ def _tls(options: Options) -> ssl.SSLContext:
 
 
 def _refusal(response: Response) -> CoreConfigError:
-    return error_from(response.status_code, _json_or_none(bytes(response.body)), _seconds(response.headers))
+    body = _json_or_none(bytes(response.body))
+    if not isinstance(body, dict) or "error" not in body:
+        # somebody between us and the server; a request may fare better
+        return ProtocolError(f"the stream was answered with status {response.status_code}", code="no_stream")
+    return error_from(response.status_code, body, _seconds(response.headers))
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tests.fakes.fake_server import at_of
+
 from coreconfig.client.clock import Clock
 from coreconfig.client.config import Snapshot
 from coreconfig.client.options import Options, build_options
@@ -12,7 +14,6 @@ from coreconfig.client.state import Finish, State
 from coreconfig.client.store import Store
 from coreconfig.client.typed import TypedReads
 from coreconfig.wire.frames import ChangedPush, LeafChange, SnapshotPush
-from tests.fakes.fake_server import at_of
 
 NOTHING = Finish({}, (), {})
 

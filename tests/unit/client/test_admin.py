@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from tests.unit.client.states import options_of, state_of
 
 from coreconfig.client.admin import Edit, change_request, edits_of, explain, write
 from coreconfig.client.state import Finish
 from coreconfig.errors import Denied, Invalid, KeyNotFound, ProtocolError, Unavailable
 from coreconfig.model.trees import MISSING
-from tests.unit.client.states import options_of, state_of
 
 OPTIONS = options_of()
 RECEIPT = {"id": "chg-1", "state": "completed", "revision": 5, "issues": []}
@@ -111,7 +111,14 @@ async def test_a_receipt_that_is_none_is_a_protocol_error(answer: bytes) -> None
 async def test_an_explanation_names_the_layer_and_what_it_covers() -> None:
     """As the server says it."""
     layers = [
-        {"environment": "dev", "service": "shop", "value": 2, "revision": 4, "author": "ann", "effective": True},
+        {
+            "environment": "dev",
+            "service": "shop",
+            "value": 2,
+            "revision": 4,
+            "author": "ann",
+            "effective": True,
+        },
         {"environment": "global", "service": None, "value": 1, "effective": False},
     ]
     link = Answers({"revision": 9, "key": "a b", "value": 2, "contributions": layers})

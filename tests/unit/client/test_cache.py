@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.client.states import options_of, state_of
 
 from coreconfig.client.cache import FORMAT, MAGIC, Cache
 from coreconfig.client.options import Options
 from coreconfig.client.state import Finish
-from tests.unit.client.states import options_of, state_of
 
 VALUES: dict[str, Any] = {"risk": {"max": 1, "s": "${env:APP_SECRET}"}, "ü": [None, 1.5]}
 OPTIONS = options_of(url="http://127.0.0.1:8400")
@@ -113,7 +113,9 @@ def test_a_file_that_cannot_be_used_is_passed_over_and_reported_once(
     assert len(caplog.records) == 1
 
 
-@pytest.mark.parametrize("other", [{"environment": "prod"}, {"service_id": "other"}, {"url": "http://127.0.0.1:9"}])
+@pytest.mark.parametrize(
+    "other", [{"environment": "prod"}, {"service_id": "other"}, {"url": "http://127.0.0.1:9"}]
+)
 def test_the_file_of_another_server_environment_or_service_is_passed_over(
     tmp_path: Path, other: dict[str, str]
 ) -> None:

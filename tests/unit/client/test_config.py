@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from tests.unit.client.states import reads_of
 
 from coreconfig.client.config import Snapshot
 from coreconfig.client.state import Finish, only_defaults
 from coreconfig.client.typed import TypedReads
 from coreconfig.errors import ConfigValidationError, Invalid, KeyNotFound, NotReady
-from tests.unit.client.states import reads_of
 
 VALUES: dict[str, Any] = {
     "risk": {"max": 5, "names": ["a", {"b": 1}], "none": None},

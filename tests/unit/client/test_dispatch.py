@@ -75,7 +75,9 @@ async def test_a_loop_runs_plain_functions_and_awaits_coroutine_functions_in_tur
         await asyncio.sleep(0.01)
         seen.append("ended")
 
-    threading.Thread(target=lambda: [queue.put(call) for call in (slow, lambda: seen.append("next"), done.set)]).start()
+    threading.Thread(
+        target=lambda: [queue.put(call) for call in (slow, lambda: seen.append("next"), done.set)]
+    ).start()
     await asyncio.wait_for(done.wait(), 5)
     assert seen == ["begun", "ended", "next"]
 

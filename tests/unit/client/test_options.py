@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.client.states import options_of
 
 from coreconfig.client.options import build_options, load_defaults, new_instance_id
 from coreconfig.errors import Invalid
 from coreconfig.model.keys import check_id
-from tests.unit.client.states import options_of
 
 
 def codes(given: dict[str, Any], variables: dict[str, str] | None = None) -> set[str]:
@@ -94,7 +94,9 @@ def test_the_cache_lies_in_the_folder_of_the_user_unless_told_otherwise(tmp_path
     by_xdg = build_options(given=given, variables={"XDG_CACHE_HOME": str(tmp_path)})
     assert by_xdg.cache_dir == tmp_path / "coreconfig"
     for variables in ({}, {"XDG_CACHE_HOME": "relative"}):
-        assert build_options(given=given, variables=variables).cache_dir == Path.home() / ".cache" / "coreconfig"
+        assert (
+            build_options(given=given, variables=variables).cache_dir == Path.home() / ".cache" / "coreconfig"
+        )
     assert build_options(given={**given, "cache_dir": None}, variables={}).cache_dir is None
     assert build_options(given={**given, "cache_dir": tmp_path}, variables={}).cache_dir == tmp_path
 
@@ -109,7 +111,9 @@ def test_defaults_may_lie_in_a_file(tmp_path: Path, name: str, text: str) -> Non
     assert load_defaults(file) == load_defaults(str(file)) == {"a": {"b": 1}}
 
 
-@pytest.mark.parametrize(("name", "text"), [("d.json", "[1]"), ("d.json", "{"), ("d.yaml", "- 1"), ("d.yaml", "a: !x 1")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("d.json", "[1]"), ("d.json", "{"), ("d.yaml", "- 1"), ("d.yaml", "a: !x 1")]
+)
 def test_a_bad_file_of_defaults_is_refused(tmp_path: Path, name: str, text: str) -> None:
     """With what is wrong in it."""
     (tmp_path / name).write_text(text)

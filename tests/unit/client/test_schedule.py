@@ -48,7 +48,9 @@ def test_what_never_was_answered_is_polled_at_once() -> None:
 
 
 @given(st.integers(1, 200), st.floats(0, 0.999999))
-def test_back_off_grows_up_to_thirty_seconds_with_full_jitter_and_never_ends(failures: int, chance: float) -> None:
+def test_back_off_grows_up_to_thirty_seconds_with_full_jitter_and_never_ends(
+    failures: int, chance: float
+) -> None:
     """For ever: there is always a next attempt."""
     plan = schedule(chance)
     plan.connected()

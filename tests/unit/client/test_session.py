@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.unit.client.states import delta_push, snapshot_push
 
 from coreconfig.client.session import (
     MAX_RESYNCS,
@@ -27,7 +28,6 @@ from coreconfig.client.store import Verdict
 from coreconfig.errors import Denied, Issue, NotAuthenticated, NotFound, ProtocolError, Unavailable
 from coreconfig.wire import frames
 from coreconfig.wire.frames import Ack, At, Hello
-from tests.unit.client.states import delta_push, snapshot_push
 
 ME = Identity("shop", "dev", "i-1", "host", {"region": "eu"}, "2.0", "sdk")
 ONE, TWO = {"a": 1}, {"a": 2}
@@ -144,7 +144,9 @@ def test_refused_digests_are_remembered_up_to_a_bound_and_forgotten_once_applied
 
 def test_a_lower_push_is_ignored_and_acknowledged_with_the_newer_state_that_is_held() -> None:
     """The server's slot opens again and it learns that we are ahead."""
-    assert receive(session_holding(), snapshot_push(TWO, 4, nonce="old")) == [Send(Ack("old", HELD, "applied"))]
+    assert receive(session_holding(), snapshot_push(TWO, 4, nonce="old")) == [
+        Send(Ack("old", HELD, "applied"))
+    ]
 
 
 def test_a_push_of_what_is_held_is_acknowledged_without_applying_it_again() -> None:

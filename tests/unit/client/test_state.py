@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes.fake_server import at_of
+from tests.unit.client.states import new_store, snapshot_push, state_of
 
 from coreconfig.client.state import Finish, laid_over, only_defaults, scalars_of
 from coreconfig.client.store import Store
-from coreconfig.model.snapshots import diff
 from coreconfig.model.keys import format_key
+from coreconfig.model.snapshots import diff
 from coreconfig.model.trees import flatten, plain
 from coreconfig.wire.frames import ChangedPush, LeafChange
-from tests.fakes.fake_server import at_of
-from tests.unit.client.states import new_store, snapshot_push, state_of
 
 NAMES = st.sampled_from(["a", "b", "c", "x y"])
 LEAVES = st.one_of(
@@ -26,7 +26,9 @@ LEAVES = st.one_of(
     st.lists(st.sampled_from([1, "${env:APP_A}"]), max_size=2),
 )
 TREES = st.dictionaries(
-    NAMES, st.recursive(LEAVES, lambda inner: st.dictionaries(NAMES, inner, max_size=3), max_leaves=6), max_size=4
+    NAMES,
+    st.recursive(LEAVES, lambda inner: st.dictionaries(NAMES, inner, max_size=3), max_leaves=6),
+    max_size=4,
 )
 FINISH = Finish({"APP_A": "1", "APP_B": "2", "OTHER": "3"}, ("APP_*",), {"a": {"b": 1, "d": 2}, "z": [1]})
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 import pytest
+from tests.fakes.fake_clock import FakeClock
+from tests.unit.client.states import delta_push, new_store, snapshot_push
 
 from coreconfig.client.checks import Binding, Hook
 from coreconfig.client.config import Snapshot
@@ -14,8 +16,6 @@ from coreconfig.client.state import State
 from coreconfig.client.store import Availability, Store
 from coreconfig.client.typed import TypedReads
 from coreconfig.errors import ConfigValidationError, NotReady
-from tests.fakes.fake_clock import FakeClock
-from tests.unit.client.states import delta_push, new_store, snapshot_push
 
 ONE, TWO = {"risk": {"max": 1}, "b": 1}, {"risk": {"max": 2}, "b": 1}
 
@@ -54,7 +54,9 @@ def test_a_delta_is_applied_to_what_is_held() -> None:
         [("risk.max", "SET", 2), ("more", "SET", 1)],
     ],
 )
-def test_content_with_another_digest_is_unfit_and_changes_nothing(changes: list[tuple[str, str, object]]) -> None:
+def test_content_with_another_digest_is_unfit_and_changes_nothing(
+    changes: list[tuple[str, str, object]],
+) -> None:
     """A fault on the way is found before anybody reads it."""
     store = filled()
     before = store.state

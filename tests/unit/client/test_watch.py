@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes.hand_queue import HandQueue
+from tests.unit.client.states import new_store, snapshot_push
+from tests.unit.client.test_state import TREES
 
 from coreconfig.client.events import ConfigurationChanged, Event, Events
 from coreconfig.client.store import Store
@@ -16,9 +19,6 @@ from coreconfig.errors import Invalid
 from coreconfig.model.canonical import same
 from coreconfig.model.keys import format_key
 from coreconfig.model.trees import MISSING, get_at
-from tests.fakes.hand_queue import HandQueue
-from tests.unit.client.states import new_store, snapshot_push
-from tests.unit.client.test_state import TREES
 
 
 class Scene:
@@ -240,7 +240,7 @@ def test_a_pattern_that_is_none_is_refused(patterns: Any) -> None:
 def test_watches_hear_exactly_the_nodes_that_differ_from_what_they_last_knew(
     trees: list[dict[str, Any]], data: st.DataObject
 ) -> None:
-    """Whatever is coalesced, each told change is a difference of two states that followed one another here."""
+    """Whatever is coalesced, each change is a difference of two states that followed one another."""
     scene = Scene(trees[0])
     told = scene.watch("**")
     known = scene.store.state.tree
