@@ -20,6 +20,7 @@ from coreconfig.model.trees import plain, shared
 from coreconfig.model.values import (
     MAX_LAYER_BYTES,
     MAX_LAYER_LEAVES,
+    check_layer,
     check_value,
     kind_of,
     refuse,
@@ -81,6 +82,14 @@ def from_document(document: Any) -> Environment:
         issues,
         f"the environment {name!r} cannot be accepted" if name else "the environment cannot be accepted",
     )
+    return environment_of(document)
+
+
+def environment_of(document: Mapping[str, Any]) -> Environment:
+    """The environment of a document that was checked when it was written.
+
+    What is in the log is not held against the rules again: they may have become stricter since.
+    """
     base = shared((document.get("overrides") or {}).get("configuration") or {})
     return Environment(
         id=document["id"],
@@ -199,13 +208,11 @@ def _check_layer(where: str, layer: Any) -> Iterator[Issue]:
     if "$unset" in layer:
         yield Issue("bad_unset", "a layer cannot unset itself as a whole; unset its members", key=where)
         return
-    faults = 0
-    for name, value in layer.items():
-        for issue in check_value({name: value}):
-            faults += 1
-            key = f"{where}.{issue.key}" if issue.key else where
-            yield Issue(issue.code, issue.message, issue.severity, key)
-    if not faults:
+    issues = check_layer(layer)
+    for issue in issues:
+        key = f"{where}.{issue.key}" if issue.key else where
+        yield Issue(issue.code, issue.message, issue.severity, key)
+    if not issues:
         yield from check_weight(weigh_layer(layer), where)
 
 
@@ -214,6 +221,9 @@ def _check_object(name: str, value: Any) -> Iterator[Issue]:
         return
     if not isinstance(value, dict):
         yield Issue("bad_document", f"{name} is an object, not {_a(value)}", key=name)
+        return
+    if "$unset" in value:
+        yield Issue("bad_unset", f"{name} cannot be unset as a whole; unset its members", key=name)
         return
     for issue in check_value(value):
         yield Issue(issue.code, issue.message, issue.severity, f"{name}.{issue.key}" if issue.key else name)

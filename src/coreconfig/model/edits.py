@@ -15,6 +15,7 @@ from coreconfig.model.documents import (
     check_name_of,
     check_service,
     check_weight,
+    environment_of,
     from_document,
     service_entry,
     to_document,
@@ -268,7 +269,7 @@ def _apply_environment(environments: dict[str, Environment], edit: EnvironmentEd
     if edit.operation == "create":
         if name in environments:
             raise Conflict(f"the environment {name!r} exists already", code="environment_exists")
-        environments[name] = from_document({**edit.document, "id": name})
+        environments[name] = environment_of({**edit.document, "id": name})
         return [Touch(name, None, ())]
     current = _existing(environments, name)
     if edit.operation == "update":
@@ -284,7 +285,7 @@ def _apply_environment(environments: dict[str, Environment], edit: EnvironmentEd
 
 def _updated(environment: Environment, said: Mapping[str, Any]) -> Environment:
     attributes = {name: said[name] for name in UPDATABLE if name in said and name != "services"}
-    renewed = from_document({**to_document(replace(environment, services={}, base={})), **attributes})
+    renewed = environment_of({**to_document(replace(environment, services={}, base={})), **attributes})
     services = dict(environment.services)
     for name, facts in (said.get("services") or {}).items():
         if facts is None:

@@ -50,7 +50,18 @@ def facts_of(environments: Environments, environment: str) -> Facts:
     compliance = union_in_order(strings_of(e.properties.get("complianceRequirements")) for e in lineage)
     if compliance:
         properties = set_at(properties, ("complianceRequirements",), compliance)
+    if level := _least_security(lineage, properties.get("securityLevel")):
+        properties = set_at(properties, ("securityLevel",), level)
     return Facts(properties, fold([e.infrastructure for e in lineage]), _service_facts(lineage))
+
+
+def _least_security(lineage: list[Environment], folded: Any) -> str | None:
+    """The level that stands instead of the `folded` one: a later, laxer parent relaxes no stricter one."""
+    levels = [level for e in lineage if (level := e.properties.get("securityLevel")) in SECURITY_LEVELS]
+    strictest = max(levels, key=SECURITY_LEVELS.index, default=None)
+    if strictest is None or stricter(_FROM_HERE_ON_KEPT, strictest) or folded == strictest:
+        return None
+    return str(strictest)
 
 
 def _service_facts(lineage: list[Environment]) -> dict[str, ServiceFacts]:

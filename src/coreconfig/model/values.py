@@ -13,7 +13,7 @@ from typing import Any
 
 from coreconfig.errors import Invalid, Issue, TooLarge
 from coreconfig.model.canonical import MAX_EXACT_INTEGER, canonical
-from coreconfig.model.keys import Path, format_key, segment_fault
+from coreconfig.model.keys import MAX_KEY_BYTES, Path, format_key, quote, segment_fault
 
 Value = Any
 """None, bool, int, float, str, list of values, or dict of values by name."""
@@ -82,11 +82,18 @@ def check_value(value: Value, at: Path = ()) -> list[Issue]:
     Codes: ``not_json``, ``number_not_finite``, ``integer_out_of_range``, ``lone_surrogate``,
     ``string_too_long``, ``too_deep``, ``value_too_large``, ``bad_unset``, and those of keys.
     """
-    issues = list(_faults(value, at, len(at))) + list(_member_faults(value, at))
+    issues = _shape_faults(value, at)
     if not issues and _oversized(value):
-        text = f"the value has more than {MAX_VALUE_BYTES} bytes as JSON; split it into several keys"
-        issues.append(_issue("value_too_large", text, at))
+        issues.append(_too_large(at))
     return issues
+
+
+def check_layer(tree: Value) -> list[Issue]:
+    """The same for an object that holds a whole layer.
+
+    Its values are its leaves: an object that was put together by many changes may be larger than one value.
+    """
+    return _shape_faults(tree, ()) or [_too_large(at) for at in _oversized_arrays(tree, ())]
 
 
 def refuse(issues: list[Issue], message: str) -> None:
@@ -133,6 +140,13 @@ def _int(text: str) -> int:
     return int(text[:21])
 
 
+def _shape_faults(value: Value, at: Path) -> list[Issue]:
+    """Everything but the size: a marker stands for nothing, so it adds no depth and names no key."""
+    if is_unset(value):
+        return []
+    return [*_faults(value, at, len(at)), *_member_faults(value, at, len(format_key(at).encode()))]
+
+
 def _faults(value: Value, at: Path, depth: int) -> Iterator[Issue]:
     """What no JSON value of ours may have, wherever it stands."""
     kind = type(value)
@@ -164,6 +178,8 @@ def _container_faults(value: dict[str, Any] | list[Any], at: Path, depth: int) -
         here = (*at, str(name))
         if isinstance(name, str):
             yield from _string_faults(name, at)
+            if is_unset(child):
+                continue
         yield from _faults(child, here, depth + 1)
 
 
@@ -188,8 +204,11 @@ def _string_faults(text: str, at: Path) -> Iterator[Issue]:
         )
 
 
-def _member_faults(value: Value, at: Path) -> Iterator[Issue]:
-    """What the members of an object may not be called, since they are segments of keys."""
+def _member_faults(value: Value, at: Path, size: int) -> Iterator[Issue]:
+    """What the members of an object may not be called, since they are segments of keys.
+
+    `size` is the length of the key at `at`, in bytes.
+    """
     if not isinstance(value, dict) or is_unset(value):
         return
     if "$unset" in value:
@@ -197,14 +216,39 @@ def _member_faults(value: Value, at: Path) -> Iterator[Issue]:
         yield _issue("bad_unset", text, at)
         return
     for name, child in value.items():
-        if isinstance(name, str) and (fault := segment_fault(name)):
+        if not isinstance(name, str):
+            continue  # told by `_faults`
+        longer = size + len(quote(name).encode("utf-8", "replace")) + bool(at)
+        if fault := segment_fault(name) or _key_fault(longer):
             yield _issue(fault[0], fault[1], at)
-        elif isinstance(name, str):
-            yield from _member_faults(child, (*at, name))
+        else:
+            yield from _member_faults(child, (*at, name), longer)
+
+
+def _key_fault(size: int) -> tuple[str, str] | None:
+    if size <= MAX_KEY_BYTES:
+        return None
+    return (
+        "key_too_long",
+        f"a key below this would have {size} bytes, at most {MAX_KEY_BYTES} are allowed",
+    )
 
 
 def _oversized(value: Value) -> bool:
     return isinstance(value, dict | list) and len(canonical(value).encode()) > MAX_VALUE_BYTES
+
+
+def _oversized_arrays(node: Value, at: Path) -> Iterator[Path]:
+    for name, child in node.items():
+        if isinstance(child, dict):
+            yield from _oversized_arrays(child, (*at, name))
+        elif isinstance(child, list) and _oversized(child):
+            yield (*at, name)
+
+
+def _too_large(at: Path) -> Issue:
+    text = f"the value has more than {MAX_VALUE_BYTES} bytes as JSON; split it into several keys"
+    return _issue("value_too_large", text, at)
 
 
 def _issue(code: str, message: str, at: Path) -> Issue:

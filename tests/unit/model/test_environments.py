@@ -262,3 +262,32 @@ def test_a_change_has_one_to_a_thousand_edits():
         with pytest.raises(Invalid) as caught:
             edits_from_json(edits)
         assert caught.value.code == code
+
+
+def test_a_later_parent_does_not_relax_a_stricter_one():
+    """From HIGH on the security level of a parent is a floor, whichever parent is named last."""
+    strict = Environment("strict", "s", "production", properties={"securityLevel": "CRITICAL"})
+    lax = Environment("lax", "l", "development", properties={"securityLevel": "STANDARD"})
+    child = Environment("child", "c", "production", inherits=("strict", "lax"))
+    envs = {e.id: e for e in (strict, lax, child)}
+    assert facts_of(envs, "child").properties["securityLevel"] == "CRITICAL"
+    assert not list(check_facts(envs, "child"))
+
+
+def test_below_high_the_level_is_inherited_like_everything_else():
+    """Only HIGH and above are kept."""
+    standard = Environment("standard", "s", "testing", properties={"securityLevel": "STANDARD"})
+    child = Environment(
+        "child", "c", "testing", inherits=("standard",), properties={"securityLevel": "RELAXED"}
+    )
+    envs = {e.id: e for e in (standard, child)}
+    assert facts_of(envs, "child").properties["securityLevel"] == "RELAXED"
+    assert not list(check_facts(envs, "child"))
+
+
+@pytest.mark.parametrize("name", ["properties", "infrastructure"])
+def test_facts_are_not_unset_as_a_whole(name):
+    """A marker stands for a member of an object, never for the object that a document is made of."""
+    with pytest.raises(Invalid) as caught:
+        from_document({"id": "e", "type": "testing", name: {"$unset": True}})
+    assert caught.value.code == "bad_unset"

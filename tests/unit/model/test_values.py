@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from coreconfig.errors import Invalid, TooLarge
 from coreconfig.model.canonical import canonical, same
-from coreconfig.model.values import check_value, decode_json, refuse
+from coreconfig.model.values import MAX_VALUE_BYTES, check_layer, check_value, decode_json, refuse
 
 json_values = st.recursive(
     st.one_of(
@@ -133,3 +133,33 @@ def test_depth_counts_from_the_root_of_the_configuration():
         nested = {"a": nested}
     assert check_value(nested, ("x",)) == []
     assert [issue.code for issue in check_value(nested, ("x",) * 4)] == ["too_deep"]
+
+
+def test_a_key_that_is_written_inside_a_value_is_no_longer_than_any_other():
+    """However deep it is nested, every leaf can be asked for by its key."""
+    long = "n" * 128
+    value = {long: {long: {long: {"fits": 1, "n" * 128: 1}}}}
+    assert check_value({long: {long: {long: 1}}}, ("a",)) == []
+    issues = check_value(value, ("a",))
+    assert [issue.code for issue in issues] == ["key_too_long"]
+    assert issues[0].key == f"a.{long}.{long}.{long}"
+
+
+def test_a_marker_is_as_deep_as_the_scalar_that_it_removes():
+    """What may be set at a path may be unset there."""
+    path = ("p",) * 32
+    assert check_value(1, path) == []
+    assert check_value({"$unset": True}, path) == []
+    assert [issue.code for issue in check_value({"x": {}}, path[:31])] == ["too_deep"]
+
+
+def test_an_object_that_grew_by_many_changes_may_be_larger_than_one_value():
+    """The limit of a value holds for what is written at once, and for each leaf of a layer."""
+    text = "x" * 60_000
+    grown = {"big": {f"part{i}": text for i in range(30)}}
+    assert check_layer(grown) == []
+    assert [issue.code for issue in check_value(grown["big"], ("big",))] == ["value_too_large"]
+    leaf = [text] * (MAX_VALUE_BYTES // len(text) + 1)
+    assert [(issue.code, issue.key) for issue in check_layer({"a": {"b": leaf}})] == [
+        ("value_too_large", "a.b")
+    ]

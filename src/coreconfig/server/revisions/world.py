@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from coreconfig.errors import CoreConfigError
-from coreconfig.model.documents import from_document, to_document
+from coreconfig.model.documents import environment_of, to_document
 from coreconfig.model.edits import apply_edits, edit_from_json
 from coreconfig.model.environments import Environment, Environments
 from coreconfig.server.revisions.rows import GENESIS, LogRow, damaged
@@ -52,4 +52,4 @@ class World:
 
 
 def _environment(said: Mapping[str, Any]) -> Environment:
-    return replace(from_document(said["document"]), status=said["status"])
+    return replace(environment_of(said["document"]), status=said["status"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from coreconfig.errors import StoreIntegrity
+from coreconfig.model.documents import from_document, to_document
 from coreconfig.server.revisions.checkpoints import EVERY, is_due
 from coreconfig.server.revisions.past import Past
 from coreconfig.server.revisions.rows import GENESIS, LogRow, decode
@@ -91,3 +92,17 @@ def test_the_nearest_world_lies_before_the_wanted_one_and_not_far() -> None:
 def test_canonical_text_of_a_checkpoint_is_read_with_large_doubles() -> None:
     """A double beyond 2^53 stays one, and so stays acceptable as a value."""
     assert isinstance(decode("[100000000000000000000]")[0], float)
+
+
+def test_every_world_that_changes_can_make_comes_back_from_a_checkpoint() -> None:
+    """What was written part by part, or unset at the deepest key, is as good as what came in a document."""
+    deep = ".".join("abcdefghijklmnopqrstuvwxyzABCDEF")
+    place = {"kind": "value", "environment": "e", "service": None}
+    unset = {**place, "key": deep, "operation": "unset"}
+    parts = [
+        {**place, "key": f"big.part{number}", "operation": "set", "value": "x" * 60_000}
+        for number in range(30)
+    ]
+    world = World().advanced(row(1, CREATE, unset, *parts))
+    assert World.from_json(world.to_json()) == world
+    assert from_document(to_document(world.environments["e"])) == world.environments["e"]
