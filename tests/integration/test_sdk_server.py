@@ -291,3 +291,33 @@ async def test_cancelling_a_call_leaves_the_client_usable(platform: InProcessSer
                 await config.reload()
         await config.reload()
         assert config.get("risk.max") == 5
+
+
+def test_through_restarts_each_client_hears_an_unbroken_chain_and_ends_where_the_server_is(
+    platform: InProcessServer, tmp_path: Path
+) -> None:
+    """What a change calls old is what the change before called new, whatever was skipped or repeated."""
+    chains: list[list[Any]] = [[] for _ in range(4)]
+    clients = [
+        client(platform, cache_dir=tmp_path / str(number), poll_interval=0.3, random=lambda: 0.05)
+        for number in range(4)
+    ]
+    for config, chain in zip(clients, chains, strict=True):
+        config.start()
+        config.watch("counter", chain.append)
+    url = f"{platform.url}/v1/environments/dev/configuration/counter"
+    try:
+        for number in range(60):
+            httpx2.put(url, json={"value": number}).raise_for_status()
+            if number % 20 == 10:
+                platform.restart()
+        until(lambda: all(chain and chain[-1].new_value == 59 for chain in chains))
+        for config, chain in zip(clients, chains, strict=True):
+            assert config.get("counter") == 59
+            assert chain[0].old_value is None
+            assert [c.old_value for c in chain[1:]] == [c.new_value for c in chain[:-1]]
+            assert [c.revision for c in chain] == sorted({c.revision for c in chain})
+            assert config.get_diagnostics().callback_failures == 0
+    finally:
+        for config in clients:
+            config.close()

@@ -194,7 +194,8 @@ class Reads(Mapping[str, Any]):
         return self._state.revision
 
     def _adopt(self, state: State) -> None:
-        """Read from this state from now on. Two assignments: each read uses only one of the two."""
+        """Read from this state from now on."""
+        # no thread gets in between the two (see `get`), so nobody reads old after new
         self._state = state
         self._flat = state.flat
 

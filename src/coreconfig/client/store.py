@@ -94,7 +94,8 @@ class Store:
         """Judge a push and, if it passes everything, read from it from now on; bad content is a verdict."""
         try:
             candidate = self._candidate(push, source, installation)
-        except (CoreConfigError, RecursionError) as error:
+        except (CoreConfigError, RecursionError, TypeError, ValueError) as error:
+            # the last two: what is no JSON value at all, such as a SET without a value
             _log.warning("revision %d cannot be used: %s", push.at.revision, error)
             self.counts.unfit += 1
             return Verdict("unfit", str(error))

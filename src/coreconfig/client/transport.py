@@ -26,8 +26,8 @@ _stream_log = logging.getLogger("coreconfig.client.stream")
 _stream_log.setLevel(logging.WARNING)
 
 HEARTBEAT = 5.0
-DEAD_AFTER_PING = 10.0
-"""Seconds: a ping goes out every 5, and a peer that leaves one unanswered for 10 more is dead."""
+DEAD_AFTER_PING = 9.0
+"""Seconds: a ping goes out every 5, a peer that leaves one unanswered for 9 is dead, 1 is for the close."""
 CLOSE_WITHIN = 1.0
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 
@@ -65,7 +65,7 @@ class Transport:
     async def stream(self) -> AsyncIterator[Channel]:
         """An open WebSocket. Raises the server's error if it refuses, `Unavailable` if it is not there."""
         from websockets.asyncio.client import connect
-        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+        from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
         from websockets.typing import Subprotocol
 
         url = "ws" + self._options.url.removeprefix("http") + "/v1/stream"
@@ -93,7 +93,7 @@ class Transport:
             raise Unavailable(
                 f"the server at {self._options.url} closed the stream: {why}", code="closed"
             ) from None
-        except InvalidHandshake as error:
+        except WebSocketException as error:
             raise ProtocolError(f"what answers at {self._options.url} is no CoreConfig: {error}") from None
         except (OSError, TimeoutError) as error:
             raise self._unreachable(error) from None

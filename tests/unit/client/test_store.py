@@ -16,6 +16,7 @@ from coreconfig.client.state import State
 from coreconfig.client.store import Availability, Store
 from coreconfig.client.typed import TypedReads
 from coreconfig.errors import ConfigValidationError, NotReady
+from coreconfig.wire.frames import LeafChange
 
 ONE, TWO = {"risk": {"max": 1}, "b": 1}, {"risk": {"max": 2}, "b": 1}
 
@@ -64,6 +65,13 @@ def test_content_with_another_digest_is_unfit_and_changes_nothing(
     assert store.state is before
     snapshot = snapshot_push(TWO, 2)
     assert store.offer(msgspec.structs.replace(snapshot, values=ONE)).outcome == "unfit"
+
+
+def test_a_set_without_a_value_is_unfit() -> None:
+    """Whatever a peer sends is judged, nothing is raised into the link."""
+    push = delta_push(ONE, 1, TWO, 2, [])
+    push = msgspec.structs.replace(push, changes=[LeafChange("risk.max", "SET")])
+    assert filled().offer(push).outcome == "unfit"
 
 
 def test_a_check_that_raises_refuses_the_candidate_with_all_issues_and_the_old_snapshot_stays() -> None:
