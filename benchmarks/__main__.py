@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure
 
-SUITES = ("reads", "resolution", "startup")
+SUITES = ("reads", "resolution", "startup", "writes", "fanout")
 
 
 def main() -> int:
@@ -52,17 +52,19 @@ def line(figure: Figure) -> str:
     """One row of the table."""
     verdict = "" if figure.met else "  <- over its bound"
     return (
-        f"{figure.name:<62}{duration(figure.seconds):>11}  {figure.reference:<34}"
-        f"{duration(figure.reference_seconds):>11}{figure.ratio:>9.3g}{figure.bound:>9.3g}{verdict}"
+        f"{figure.name:<62}{shown(figure.value, figure.unit):>11}  {figure.reference:<34}"
+        f"{shown(figure.reference_value, figure.unit):>11}{figure.ratio:>9.3g}{figure.bound:>9.3g}{verdict}"
     )
 
 
-def duration(seconds: float) -> str:
-    """Seconds in a unit that fits."""
-    for unit, factor in (("s", 1), ("ms", 1e3), ("us", 1e6)):
-        if seconds * factor >= 1:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
+def shown(value: float, unit: str) -> str:
+    """A value in a unit that fits."""
+    if unit != "s":
+        return f"{value:,.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
+    for name, factor in (("s", 1), ("ms", 1e3), ("us", 1e6)):
+        if value * factor >= 1:
+            return f"{value * factor:.3g} {name}"
+    return f"{value * 1e9:.3g} ns"
 
 
 if __name__ == "__main__":

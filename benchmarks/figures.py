@@ -14,14 +14,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """`seconds` of the thing and of its reference are medians; `ratio` is the median of paired ratios."""
+    """A value and its reference as medians, the median of their paired ratios, and what that may be at most.
+
+    Seconds, unless `unit` says otherwise. For a `limit` the reference is the limit itself.
+    """
 
     name: str
+    value: float
     reference: str
-    seconds: float
-    reference_seconds: float
+    reference_value: float
     ratio: float
     bound: float
+    unit: str = "s"
 
     @property
     def met(self) -> bool:
@@ -44,14 +48,27 @@ def compare(
 ) -> Figure:
     """Measure both in turn, so that a machine whose speed drifts does not favour either."""
     pairs = [(measure(), measure_reference()) for _ in range(rounds)]
+    return of_pairs(name, reference, pairs, bound=bound)
+
+
+def of_pairs(
+    name: str, reference: str, pairs: list[tuple[float, float]], *, bound: float, unit: str = "s"
+) -> Figure:
+    """The figure of measurements that were made beside their references."""
     return Figure(
         name,
+        statistics.median(value for value, _ in pairs),
         reference,
-        statistics.median(thing for thing, _ in pairs),
         statistics.median(other for _, other in pairs),
-        statistics.median(thing / other for thing, other in pairs),
+        statistics.median(value / other for value, other in pairs),
         bound,
+        unit,
     )
+
+
+def limit(name: str, value: float, most: float, *, unit: str) -> Figure:
+    """A figure that has a limit of its own."""
+    return Figure(name, value, "limit", most, value / most, 1, unit)
 
 
 def timed(work: Callable[[], object]) -> Callable[[], float]:

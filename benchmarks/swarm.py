@@ -61,6 +61,25 @@ class RedisSubscriber(asyncio.Protocol):
             self._arrivals.note()
 
 
+class EtcdWatcher(asyncio.Protocol):
+    """A watch of one key over the HTTP gateway of etcd."""
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        self._arrivals = arrivals
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        body = b'{"create_request":{"key":"YmVuY2g="}}'
+        head = "POST /v3/watch HTTP/1.1\r\nHost: etcd\r\nContent-Type: application/json\r\n"
+        transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    def data_received(self, data: bytes) -> None:
+        if b'"created":true' in data:
+            self._arrivals.note_ready()
+        elif b'"events"' in data:
+            self._arrivals.note()
+
+
 class StreamSubscriber(asyncio.Protocol):
     """A session of the stream that acks every push."""
 
@@ -170,7 +189,7 @@ async def connect_all(count: int, port: int, make: Callable[[int], asyncio.Proto
 def main() -> None:
     """Subscribe as the arguments say."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=["redis", "stream"])
+    parser.add_argument("kind", choices=["redis", "etcd", "stream"])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--views", type=int, default=50)
@@ -181,6 +200,8 @@ def main() -> None:
     def make(number: int) -> asyncio.Protocol:
         if asked.kind == "redis":
             return RedisSubscriber(arrivals, asked.size)
+        if asked.kind == "etcd":
+            return EtcdWatcher(arrivals)
         return StreamSubscriber(arrivals, f"s{number % asked.views}", number, f"127.0.0.1:{asked.port}")
 
     asyncio.run(connect_all(asked.count, asked.port, make))
