@@ -182,7 +182,7 @@ class Exchange:
 
     def _emit(self, effect: Emit) -> None:
         self._tell(effect)
-        if effect.name == "error":  # why there is nothing for us is an answer too
+        if effect.is_answer:
             self._settle_barriers()
 
     async def _offer(self, offer: Offer, send: SendFrame) -> Verdict:

@@ -88,6 +88,8 @@ class Emit:
     message: str
     details: dict[str, Any] = field(default_factory=dict)
     error: CoreConfigError | None = None
+    is_answer: bool = False
+    """The server says why it has nothing for us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,8 @@ class Session:
         told = error_of(error)
         if self.welcome is None and not error.retry:
             return [Refused(told)]
-        return [Emit("error", f"the server says: {error.message}", {"code": error.code}, told)]
+        text = f"the server says: {error.message}"
+        return [Emit("error", text, {"code": error.code}, told, is_answer=True)]
 
     def _again(self, why: str, *, whole: bool) -> list[Effect]:
         """Say hello again; give the connection up when that does not help."""
