@@ -12,6 +12,8 @@ import httpx2
 import pytest
 from tests.fakes.fake_server import FakeServer
 
+# from Python 3.12 on each fork of a process with threads is warned of; these tests are about just that
+WARNINGS = ("-W", "error", "-W", "ignore:This process:DeprecationWarning")
 PREAMBLE = """
 import os, sys, time, threading
 from coreconfig import CoreConfig, AsyncCoreConfig
@@ -28,7 +30,7 @@ def run(script: str, fake: FakeServer, **variables: str) -> str:
     """Run a program of its own; what it printed."""
     environment = {**os.environ, "FAKE_URL": fake.url, "CORECONFIG_URL": fake.url, **variables}
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PREAMBLE + textwrap.dedent(script)],
+        [sys.executable, *WARNINGS, "-c", PREAMBLE + textwrap.dedent(script)],
         env=environment,
         capture_output=True,
         text=True,
