@@ -31,10 +31,14 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """The effective difference of a change: all moves, and the views that had to be built to find them."""
+    """The effective difference of a change: all moves, and the views that had to be built to find them.
+
+    `reached` are all pairs in which something could have moved.
+    """
 
     moves: tuple[Move, ...]
     views: tuple[tuple[View | None, View | None], ...] = ()
+    reached: tuple[Pair, ...] = ()
 
     @property
     def affected(self) -> list[Pair]:
@@ -47,12 +51,14 @@ def impact_of(before: Environments, after: Environments, touches: Sequence[Touch
     """The difference that edits make to what every environment and every service in it resolves."""
     moved: dict[tuple[Path, str, str], tuple[Any, Any, list[Pair]]] = {}
     built: list[tuple[View | None, View | None]] = []
+    reached: list[Pair] = []
     for pair, near in _touched_pairs(before, after, touches):
+        reached.append(pair)
         for path, old, new in _moves_of(before, after, pair, near, built):
             signature = (path, _signature(old), _signature(new))
             moved.setdefault(signature, (old, new, []))[2].append(pair)
     moves = [Move(path, old, new, tuple(pairs)) for (path, _, _), (old, new, pairs) in moved.items()]
-    return Impact(tuple(sorted(moves, key=lambda move: move.path)), tuple(built))
+    return Impact(tuple(sorted(moves, key=lambda move: move.path)), tuple(built), tuple(reached))
 
 
 def pair_json(pair: Pair) -> dict[str, str | None]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from coreconfig.errors import Conflict, Issue
 from coreconfig.model.canonical import same
-from coreconfig.model.documents import to_document
+from coreconfig.model.documents import service_document, to_document
 from coreconfig.model.edits import Edit, EnvironmentEdit, ValueEdit
-from coreconfig.model.environments import Environment, Environments
-from coreconfig.model.keys import format_key
+from coreconfig.model.environments import Environment, Environments, ServiceEntry, linearise
+from coreconfig.model.keys import Path, format_key
 from coreconfig.model.plans import plan
-from coreconfig.model.trees import MISSING, get_at
+from coreconfig.model.trees import MISSING, get_at, is_object
+from coreconfig.model.values import is_unset
 
 
 def reverting_edits(before: Environments, after: Environments, now: Environments) -> list[Edit]:
@@ -24,7 +27,7 @@ def reverting_edits(before: Environments, after: Environments, now: Environments
     for name in sorted(set(before) | set(after)):
         if before.get(name) is after.get(name):
             continue
-        for edit in _inverse(name, before.get(name), after.get(name)):
+        for edit in _inverse(name, before.get(name), after.get(name), now.get(name)):
             edits.append(edit)
             if not _untouched(edit, after.get(name), now.get(name)):
                 issues.append(_edited_since(edit))
@@ -34,16 +37,38 @@ def reverting_edits(before: Environments, after: Environments, now: Environments
             code="revert_conflict",
             issues=issues,
         )
-    return _in_order(edits)
+    return _in_order(edits, now)
 
 
-def _inverse(name: str, before: Environment | None, after: Environment | None) -> Iterator[Edit]:
+def _inverse(
+    name: str, before: Environment | None, after: Environment | None, now: Environment | None
+) -> Iterator[Edit]:
     if before is None:
         yield EnvironmentEdit(name, "delete", {})
     elif after is None:
         yield EnvironmentEdit(name, "create", to_document(before))
     else:
-        yield from plan(after, before)
+        for edit in plan(after, before):
+            yield from _narrowed(edit, after, now)
+
+
+def _narrowed(edit: Edit, after: Environment, now: Environment | None) -> Iterator[Edit]:
+    """The edit; if something was added since to an object that it takes away, only for what was there."""
+    taken = isinstance(edit, ValueEdit) and edit.operation == "delete"
+    if not isinstance(edit, ValueEdit) or not taken or _untouched(edit, after, now):
+        yield edit
+        return
+    for path in _entries(get_at(after.layer(edit.service), edit.path), edit.path):
+        yield replace(edit, path=path)
+
+
+def _entries(node: Any, at: Path) -> Iterator[Path]:
+    """Where a layer says something at or below a path; a marker is one entry."""
+    if not is_object(node) or not node or is_unset(node):
+        yield at
+        return
+    for name, child in node.items():
+        yield from _entries(child, (*at, name))
 
 
 def _untouched(edit: Edit, after: Environment | None, now: Environment | None) -> bool:
@@ -51,18 +76,37 @@ def _untouched(edit: Edit, after: Environment | None, now: Environment | None) -
     if after is None or now is None:
         return after is now
     if isinstance(edit, ValueEdit):
-        then, current = (get_at(e.layer(edit.service), edit.path) for e in (after, now))
-        if then is MISSING or current is MISSING:
-            return then is current
-        return same(then, current)
+        return _same_node(*(get_at(e.layer(edit.service), edit.path) for e in (after, now)))
     then_said, now_said = to_document(after), to_document(now)
     if edit.operation == "delete":
         return same(then_said, now_said)
-    return all(_same_attribute(name, then_said, now_said) for name in edit.document)
+    return all(
+        _same_services(told, after, now) if name == "services" else same(then_said[name], now_said[name])
+        for name, told in edit.document.items()
+    )
 
 
-def _same_attribute(name: str, then: dict[str, object], now: dict[str, object]) -> bool:
-    return name == "services" or same(then[name], now[name])
+def _same_services(told: Mapping[str, Any], after: Environment, now: Environment) -> bool:
+    """Whether the services that an update names are as they were: with their layer where they will go."""
+    return all(
+        _same_entry(after.services.get(name), now.services.get(name), layer=facts is None)
+        for name, facts in told.items()
+    )
+
+
+def _same_entry(then: ServiceEntry | None, now: ServiceEntry | None, *, layer: bool) -> bool:
+    if then is None or now is None:
+        return then is now
+    said, current = service_document(then), service_document(now)
+    if not layer:
+        del said["configuration"], current["configuration"]
+    return same(said, current)
+
+
+def _same_node(then: Any, now: Any) -> bool:
+    if then is MISSING or now is MISSING:
+        return then is now
+    return same(then, now)
 
 
 def _edited_since(edit: Edit) -> Issue:
@@ -72,7 +116,14 @@ def _edited_since(edit: Edit) -> Issue:
     return Issue("edited_since", "the environment has been edited since", key=edit.environment)
 
 
-def _in_order(edits: list[Edit]) -> list[Edit]:
-    """Environments come back before anything is set in them, and go last."""
+def _in_order(edits: list[Edit], now: Environments) -> list[Edit]:
+    """Environments come back before anything is set in them, and go last, children before parents."""
     rank = {"create": 0, "update": 1, "delete": 3}
-    return sorted(edits, key=lambda e: rank[e.operation] if isinstance(e, EnvironmentEdit) else 2)
+
+    def place(edit: Edit) -> tuple[int, int]:
+        if isinstance(edit, ValueEdit):
+            return 2, 0
+        depth = len(linearise(now, edit.environment)) if edit.operation == "delete" else 0
+        return rank[edit.operation], -depth
+
+    return sorted(edits, key=place)
