@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from tests.postgres import postgres, postgres_url
+
+__all__ = ["postgres", "postgres_url"]  # fixtures for every test
 
 if TYPE_CHECKING:
     from coreconfig.testing.server import InProcessServer

@@ -23,6 +23,7 @@ from coreconfig.server.revisions.log import (
     rows_after,
     rows_newest_first,
 )
+from coreconfig.server.revisions.rows import GENESIS
 from coreconfig.server.revisions.world import World
 
 CREATE = {
@@ -254,23 +255,23 @@ json_values = st.recursive(
 
 
 @given(values=st.lists(json_values, min_size=1, max_size=4))
-def test_every_world_that_was_written_can_be_read_again(
-    values: list[Any], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_every_world_that_was_written_can_be_read_again(shared: Database, values: list[Any]) -> None:
     """Whatever JSON goes through the log comes out as the same value, also by way of a checkpoint."""
-    database = Database.open(f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db")
-    try:
-        database.write(
-            lambda tx: commit(tx, CREATE, *(set_edit(f"k{n}", value) for n, value in enumerate(values)))
-        )
-        world = replay(*database.read(load_start))
-        assert same(dict(world.environments["demo"].base), {f"k{n}": value for n, value in enumerate(values)})
-        database.write(lambda tx: save_checkpoint(tx, world))
-        again, rows = database.read(load_start)
-        assert not rows
-        assert same(again.to_json(), world.to_json())
-    finally:
-        database.close()
+    shared.write(begin_again)
+    shared.write(lambda tx: commit(tx, CREATE, *(set_edit(f"k{n}", value) for n, value in enumerate(values))))
+    world = replay(*shared.read(load_start))
+    assert same(dict(world.environments["demo"].base), {f"k{n}": value for n, value in enumerate(values)})
+    shared.write(lambda tx: save_checkpoint(tx, world))
+    again, rows = shared.read(load_start)
+    assert not rows
+    assert same(again.to_json(), world.to_json())
+
+
+def begin_again(tx: Connection) -> None:
+    """An empty log, as in a new database."""
+    for table in (tables.log, tables.checkpoint):
+        tx.execute(delete(table))
+    tx.execute(update(tables.head).values(epoch=1, revision=0, hash=GENESIS))
 
 
 def replay(world: World, rows: list[LogRow]) -> World:

@@ -170,6 +170,7 @@ def _connect(services: Services) -> None:
 
     services.replica.on_advance(hub.advanced)
     services.replica.on_advance(measure)
+    services.database.listen(services.replica.notice)
     services.tokens.on_end(hub.close_token)
 
 

@@ -144,9 +144,10 @@ class Proposals:
         self, caller: Caller, proposal: Proposal, judged: _Judged, tx: Connection
     ) -> _Committed | None:
         """Everything in one transaction; None if what came in between calls for another judgement."""
+        head = lock_head(tx)
+        # asked under the lock: the same request may be on its way through another server
         if (known := idempotency.answered(tx, caller.principal, proposal)) is not None:
             return _Committed(known)
-        head = lock_head(tx)
         world, judgement = judged.world, judged.judgement
         if head.epoch != world.epoch:
             return None

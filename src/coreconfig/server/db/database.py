@@ -1,4 +1,4 @@
-"""Transactions: plain functions over a connection, run in threads; one writer at a time."""
+"""Transactions: plain functions over a connection, run in threads."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from coreconfig.errors import Unavailable
-from coreconfig.server.db.dialects import READ_THREADS, Dialect, dialect_of
+from coreconfig.server.db.dialects import READ_THREADS, Dialect, Noticed, dialect_of
 from coreconfig.server.db.migrations import ensure_schema
 
 T = TypeVar("T")
@@ -23,17 +24,20 @@ class Database:
     """An open database. What is passed to it runs inside one transaction and must not keep the connection.
 
     Errors of the product come out as our own: `StorageFull`; `Unavailable` with ``storage_read_only``,
-    ``storage_failed``, ``storage_unreachable`` or ``database_busy``; `StoreIntegrity` (``database_corrupt``).
-    Whatever is raised, nothing of the transaction was stored, and the next one may succeed.
+    ``storage_failed``, ``storage_refused``, ``storage_unreachable``, ``database_connections`` or
+    ``database_busy``; `StoreIntegrity` (``database_corrupt``). Whatever is raised, nothing of the transaction
+    was stored, and the next one may succeed. There is one exception, where the product is another process:
+    `Unavailable` (``outcome_unknown``) after a commit whose answer was lost.
     """
 
     def __init__(self, dialect: Dialect, held: ExitStack) -> None:
         self._dialect = dialect
         self._held = held
-        self._one_writer = threading.Lock()
+        one_at_a_time = dialect.writers == 1
+        self._turn: AbstractContextManager[object] = threading.Lock() if one_at_a_time else nullcontext()
         self._write_engine = dialect.writing()
         self._read_engine = dialect.reading()
-        self._writer = ThreadPoolExecutor(1, "coreconfig-writer")
+        self._writer = ThreadPoolExecutor(dialect.writers, "coreconfig-writer")
         self._readers = ThreadPoolExecutor(READ_THREADS, "coreconfig-reader")
         self._closed = False
 
@@ -61,18 +65,26 @@ class Database:
         try:
             with self._read_engine.connect() as tx, tx.begin():
                 return fn(tx)
-        except DBAPIError as error:
-            self._explain(error)
+        except (DBAPIError, PoolTimeout) as error:
+            self._explain(error, committing=False)
             raise
 
     def write(self, fn: Callable[[Connection], T]) -> T:
-        """Run holding the write lock from the first statement; durable when this returns."""
+        """Run in a transaction that is durable when this returns.
+
+        With SQLite it holds the write lock from the first statement. With PostgreSQL a statement sees what
+        was committed before it, and who decides by what he reads locks that first (`log.lock_head`).
+        """
         self._demand_open()
+        committing = False
         try:
-            with self._one_writer, self._write_engine.connect() as tx, tx.begin():
-                return fn(tx)
-        except DBAPIError as error:
-            self._explain(error)
+            with self._turn, self._write_engine.connect() as tx, tx.begin() as transaction:
+                result = fn(tx)
+                committing = True
+                transaction.commit()
+                return result
+        except (DBAPIError, PoolTimeout) as error:
+            self._explain(error, committing=committing)
             raise
 
     async def reading(self, fn: Callable[[Connection], T]) -> T:
@@ -80,7 +92,11 @@ class Database:
         return await self._in(self._readers, self.read, fn)
 
     async def writing(self, fn: Callable[[Connection], T]) -> T:
-        """`write` in the writer thread, in the order of the calls. Cancelling takes nothing back."""
+        """`write` in a writer thread. Cancelling takes nothing back.
+
+        With SQLite in the order of the calls; elsewhere only who waits for one before he asks for the next
+        has an order.
+        """
         return await self._in(self._writer, self.write, fn)
 
     async def _in(
@@ -92,13 +108,20 @@ class Database:
         self._demand_open()
         return await asyncio.get_running_loop().run_in_executor(threads, run, fn)
 
+    def listen(self, noticed: Noticed) -> None:
+        """Call `noticed`, from another thread, about revisions that others committed, where that is told.
+
+        It is a hint that may be missing, late or wrong; None stands for "there may be some". Until `close`.
+        """
+        self._held.enter_context(self._dialect.listening(noticed))
+
     def close(self) -> None:
         """Let running transactions finish, then close the file and let another server have it."""
         self._closed = True
         for threads in (self._writer, self._readers):
             threads.shutdown(wait=True, cancel_futures=True)
         self._read_engine.dispose()
-        with self._one_writer:
+        with self._turn:
             self._write_engine.dispose()
         self._held.close()
 
@@ -106,8 +129,18 @@ class Database:
         if self._closed:
             raise Unavailable("the server is shutting down", code="database_closed", retry_after=1)
 
-    def _explain(self, error: DBAPIError) -> None:
+    def _explain(self, error: DBAPIError | PoolTimeout, *, committing: bool) -> None:
         """Raise what the product's error means; return if it is a fault of the program."""
-        meant = self._dialect.failure(error)
-        if meant is not None:
-            raise meant from error
+        if isinstance(error, PoolTimeout):
+            raise Unavailable(
+                f"{self._dialect.name} is busy: all connections to it are in use; nothing was stored",
+                code="database_busy",
+                retry_after=1,
+            ) from error
+        meant = self._dialect.failure(error, committing=committing)
+        if meant is None:
+            return
+        if meant.code == "storage_read_only":
+            self._write_engine.dispose()  # another host may be the one that can be written by now
+            self._read_engine.dispose()
+        raise meant from error

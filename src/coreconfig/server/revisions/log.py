@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from coreconfig.errors import StoreIntegrity
 from coreconfig.model.canonical import canonical
+from coreconfig.server.db.notices import notify
 from coreconfig.server.revisions import tables
 from coreconfig.server.revisions.movements import Movement, history, last_moved, record
 from coreconfig.server.revisions.rows import (
@@ -45,6 +46,7 @@ _LOCK_HEAD = (
     select(_head.epoch, _head.revision, _head.hash, _head.installation, _log.hash)
     .join_from(tables.head, tables.log, _log.revision == _head.revision, isouter=True)
     .where(_head.id == 1)
+    .with_for_update(of=tables.head)
 )
 _MOVE_HEAD = (
     update(tables.head)
@@ -73,7 +75,8 @@ def lock_head(tx: Connection) -> Head:
     """The head, which nobody else can move until this transaction ends.
 
     Raises `StoreIntegrity` if the last row is not the one that the head names: nothing may follow it then.
-    (SQLite has one writer at a time, so that the transaction itself is the lock.)
+    (SQLite has one writer at a time, so that the transaction itself is the lock. PostgreSQL shows the head as
+    it is once the lock was waited for, but joins it with rows as they were before: hence the second look.)
     """
     row = tx.execute(_LOCK_HEAD).first()
     if row is None:
@@ -113,6 +116,7 @@ def append(
     tx.execute(_APPEND, {**facts, "previous": head.hash, "hash": hashed})
     record(tx, facts["epoch"], facts["revision"], movements)
     _move_head(tx, head, facts["epoch"], facts["revision"], hashed)
+    notify(tx, facts["revision"])
     # what was written is what is handed out: the canonical form may have changed a number's type
     return LogRow(**{**facts, "edits": decode(facts["edits"])}, hash=hashed, previous=head.hash)
 

@@ -71,8 +71,10 @@ class Replica:
         async with self._one_round:
             await self._keeping.finish()
 
-    def notice(self) -> None:
-        """There may be rows. From any thread, at any time, also twice or for nothing."""
+    def notice(self, revision: int | None = None) -> None:
+        """There may be rows, up to this revision. From any thread, at any time, also twice or for nothing."""
+        if revision is not None and revision <= self.world.revision:
+            return
         loop = self._loop
         if loop is not None:
             loop.call_soon_threadsafe(self._hint.set)

@@ -1,72 +1,28 @@
-"""Every fact that holds for one database product only.
-
-SQLite is the one that exists today. PostgreSQL will be another `Dialect` beside it, with its own lock against
-two servers that migrate at once, its own isolation in `writing`, and its own error codes in `failure`.
-"""
+"""SQLite: one file, one server, one writer."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from sqlalchemy import BigInteger, Engine, Integer, Text, create_engine, event
-from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError
 
 from coreconfig.errors import CoreConfigError, Invalid, StorageFull, StoreIntegrity, Unavailable
+from coreconfig.server.db.dialects import READ_THREADS, Noticed
 from coreconfig.server.db.filelock import FileLock
 
-READ_THREADS = 4
 _BUSY_TIMEOUT = 5000  # milliseconds that a statement waits for another process's lock
 _CHECKPOINT_PAGES = 1000  # the write-ahead log is taken over into the file about every 4 MB
 
-key_text = Text().with_variant(Text(collation="C"), "postgresql")
-"""Text that compares by code point: ranges over keys mean what `last_moved` takes them for."""
 
-
-row_number = BigInteger().with_variant(Integer(), "sqlite")
-"""A number that is a primary key by itself: in SQLite only ``INTEGER`` needs no index for that."""
-
-
-class Dialect(Protocol):
-    """What `Database` needs to know about a product."""
-
-    def hold(self) -> AbstractContextManager[object]:
-        """Keep other servers off where the product allows one alone (`Conflict`, ``database_in_use``)."""
-
-    def writing(self) -> Engine:
-        """One connection whose transactions hold the write lock from their first statement."""
-
-    def reading(self) -> Engine:
-        """Connections whose transactions see one state from the first statement to the last."""
-
-    def failure(self, error: DBAPIError) -> CoreConfigError | None:
-        """What a driver's error means; None if it is a fault of the program."""
-
-
-def dialect_of(text: str) -> Dialect:
-    """The dialect for a database URL. Raises `Invalid`: ``bad_database_url``, ``database_not_supported``."""
-    try:
-        url = make_url(text)
-    except ArgumentError:
-        raise Invalid(
-            f"{text!r} is not a database URL; write sqlite:///file.db", code="bad_database_url"
-        ) from None
-    product = url.get_backend_name()
-    if product == "sqlite":
-        return SQLite(_sqlite_path(url))
-    if product in ("postgresql", "postgres"):
-        text = "PostgreSQL is not supported yet; start with --database sqlite:///coreconfig.db for now"
-    else:
-        text = f"{product} is not a database that CoreConfig knows; write sqlite:///file.db"
-    raise Invalid(text, code="database_not_supported")
-
-
-def _sqlite_path(url: URL) -> Path:
+def path_of(url: URL) -> Path:
+    """The file that a URL names. Raises `Invalid` (``bad_database_url``)."""
     if url.database in (None, "", ":memory:") or url.query:
         raise Invalid(
             "the database has to be a plain file, since it must survive the server: sqlite:///file.db",
@@ -84,8 +40,11 @@ def _sqlite_path(url: URL) -> Path:
 class SQLite:
     """One file, one server, one writer; durable at commit (WAL with ``synchronous=FULL``)."""
 
+    writers = 1
+
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = str(path)
 
     def hold(self) -> FileLock:
         """See `Dialect`; a second writer would not break the file, but two worlds would diverge in time."""
@@ -117,7 +76,11 @@ class SQLite:
         event.listen(engine, "begin", _on_begin(begin))
         return engine
 
-    def failure(self, error: DBAPIError) -> CoreConfigError | None:
+    def listening(self, noticed: Noticed) -> AbstractContextManager[object]:
+        """See `Dialect`; nobody else writes into the file."""
+        return nullcontext()
+
+    def failure(self, error: DBAPIError, *, committing: bool) -> CoreConfigError | None:
         """See `Dialect`; result codes: https://www.sqlite.org/rescode.html."""
         name = getattr(error.orig, "sqlite_errorname", None) or ""
         if name == "SQLITE_FULL" or (
