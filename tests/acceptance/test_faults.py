@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from tests.acceptance.command_line import server_child, server_process
+from tests.disks import fill, small_disk_at
 
 from coreconfig.server.db.database import Database
 from coreconfig.server.revisions.log import read_head, rows_after
@@ -78,18 +77,9 @@ def test_no_acknowledged_write_is_lost_when_the_server_is_killed_in_the_middle(t
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 6 MiB; mounting it needs root."""
-    if os.geteuid() != 0:
-        if os.environ.get("CI") == "true":
-            pytest.fail("this test mounts a small file system: run the tests as root in CI")
-        pytest.skip("mounting a small file system needs root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "coreconfig-test", folder], check=True)
-    try:
+    """A real file system of 6 MiB."""
+    with small_disk_at(tmp_path / "disk", 6) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def test_a_full_disk_refuses_writes_keeps_reads_and_recovers_by_itself(small_disk: Path) -> None:
@@ -98,10 +88,7 @@ def test_a_full_disk_refuses_writes_keeps_reads_and_recovers_by_itself(small_dis
         create_environment(url)
         key = f"{url}/v1/environments/e/configuration/k"
         assert httpx2.put(key, json={"value": "first"}).status_code == 200
-        ballast = small_disk / "ballast"
-        with ballast.open("wb", buffering=0) as file, suppress(OSError):
-            while True:
-                file.write(b"x" * 4096)
+        ballast = fill(small_disk)
         for _ in range(100):
             full = httpx2.put(key, json={"value": "x" * 50_000})
             if full.status_code != 200:

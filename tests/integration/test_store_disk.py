@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, insert, select, text
+from tests.disks import fill, small_disk_at
 
 from coreconfig.errors import CoreConfigError, StorageFull, Unavailable
 from coreconfig.server.audit.tables import audit
@@ -21,18 +20,9 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB in memory; mounting needs root."""
-    if os.geteuid() != 0:
-        if os.environ.get("CI") == "true":
-            pytest.fail("this test mounts a small file system: run the tests as root in CI")
-        pytest.skip("mounting a small file system needs root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "coreconfig-test", folder], check=True)
-    try:
+    """A real file system of 4 MiB."""
+    with small_disk_at(tmp_path / "disk", 4) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.fixture
@@ -47,16 +37,6 @@ def commit(tx: Connection, size: int = 100) -> LogRow:
     facts = {"kind": "values_committed", "change_id": "c", "author": "a", "reason": None}
     edits = [{**value, "value": "x" * size}]
     return append(tx, lock_head(tx), **facts, committed_at="", edits=edits, movements=[])  # type: ignore[arg-type]  # one mapping for brevity
-
-
-def fill(folder: Path) -> Path:
-    """Take all the room that is left."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
-    assert os.statvfs(folder).f_bavail == 0
-    return ballast
 
 
 def write_until_full(database: Database) -> tuple[list[int], CoreConfigError]:

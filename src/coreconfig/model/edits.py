@@ -5,26 +5,23 @@ An edit is made against the layers as they are written, never against what they 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from coreconfig.errors import Conflict, CoreConfigError, Invalid, Issue, NotFound
 from coreconfig.model.documents import (
-    check_attributes,
-    check_name_of,
-    check_service,
     check_weight,
     environment_of,
-    from_document,
     service_entry,
     to_document,
 )
 from coreconfig.model.environments import Environment, Environments, ServiceEntry, children, linearise
 from coreconfig.model.facts import check_facts
 from coreconfig.model.keys import Path, format_key, parse_key
-from coreconfig.model.trees import MISSING, Tree, delete_at, get_at, is_object, plain, set_at
-from coreconfig.model.values import MAX_EDITS, MAX_ISSUES, UNSET, check_value, is_unset, refuse
+from coreconfig.model.resolution import merges
+from coreconfig.model.trees import MISSING, Tree, delete_at, get_at, plain, set_at
+from coreconfig.model.values import MAX_ISSUES, UNSET, is_unset
 from coreconfig.model.weights import Weight, reweigh
 
 ValueOperation = Literal["set", "merge", "delete", "unset"]
@@ -88,25 +85,6 @@ def edit_to_json(edit: Edit) -> dict[str, Any]:
         "operation": edit.operation,
     }
     return {**said, "value": plain(edit.value)} if edit.operation in ("set", "merge") else said
-
-
-def edits_from_json(said: Any) -> list[Edit]:
-    """The edits that a request names. Raises `Invalid` with every issue at once."""
-    if not isinstance(said, list) or not said:
-        raise Invalid("a change needs a list of at least one edit", code="no_edits")
-    if len(said) > MAX_EDITS:
-        raise Invalid(
-            f"a change has at most {MAX_EDITS} edits, this one has {len(said)}", code="too_many_edits"
-        )
-    issues: list[Issue] = []
-    edits: list[Edit] = []
-    for number, one in enumerate(said, 1):
-        faults = list(_check_edit(one))
-        issues += [_numbered(issue, number, len(said)) for issue in faults]
-        if not faults:
-            edits.append(edit_from_json(one))
-    refuse(issues, "the change cannot be accepted as it is written")
-    return edits
 
 
 def edit_from_json(said: Mapping[str, Any]) -> Edit:
@@ -194,13 +172,9 @@ def _touched_path(before: Tree, after: Tree, path: Path) -> Path:
     for length in range(1, len(path)):
         above = path[:length]
         # an empty object is a leaf, so a first member changes what its parent is
-        if not all(_goes_on(node) and node for node in (get_at(before, above), get_at(after, above))):
+        if not all(merges(node) and node for node in (get_at(before, above), get_at(after, above))):
             return above
     return path
-
-
-def _goes_on(node: Any) -> bool:
-    return is_object(node) and not is_unset(node)
 
 
 def _apply_value(environments: dict[str, Environment], edit: ValueEdit) -> list[Touch]:
@@ -233,7 +207,7 @@ def _edited(layer: Tree, edit: ValueEdit) -> Tree:
     if edit.operation == "set":
         return set_at(layer, path, edit.value)
     there = get_at(layer, path)
-    merged = _merged(there, edit.value) if _goes_on(there) else edit.value
+    merged = _merged(there, edit.value) if merges(there) else edit.value
     return set_at(layer, path, merged)
 
 
@@ -242,7 +216,7 @@ def _merged(there: Tree, value: Any) -> Tree:
     merged: Tree = there
     for name, child in value.items():
         under = merged.get(name, MISSING)
-        goes_in = _goes_on(under) and _goes_on(child)
+        goes_in = merges(under) and merges(child)
         merged = set_at(merged, (name,), _merged(under, child) if goes_in else child)
     return merged
 
@@ -300,103 +274,4 @@ def _updated(environment: Environment, said: Mapping[str, Any]) -> Environment:
         base_weight=environment.base_weight,
         services=services,
         status=environment.status,
-    )
-
-
-def _check_edit(said: Any) -> Iterator[Issue]:
-    if not isinstance(said, dict):
-        yield Issue("bad_edit", "an edit is an object")
-    elif said.get("kind") == "value":
-        yield from _check_value_edit(said)
-    elif said.get("kind") == "environment":
-        yield from _check_environment_edit(said)
-    else:
-        yield Issue("bad_edit", f"an edit's kind is 'value' or 'environment', not {said.get('kind')!r}")
-
-
-def _check_value_edit(said: Mapping[str, Any]) -> Iterator[Issue]:
-    yield from _unknown(said, ("kind", "environment", "service", "key", "operation", "value"))
-    yield from check_name_of("environment", said.get("environment"), "environment")
-    if said.get("service") is not None:
-        yield from check_name_of("service", said["service"], "service")
-    try:
-        path = parse_key(_text(said.get("key"), "key"))
-    except Invalid as error:
-        yield Issue(error.code, error.message, key=str(said.get("key"))[:200])
-        path = ()
-    operation = said.get("operation")
-    if operation not in ("set", "merge", "delete", "unset"):
-        yield Issue("bad_edit", f"an operation is set, merge, delete or unset, not {operation!r}")
-    elif operation in ("set", "merge"):
-        yield from _check_edit_value(said, path)
-    elif "value" in said:
-        yield Issue("bad_edit", f"{operation} takes no value", key=format_key(path))
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise Invalid(f"a {name} is a text, not {type(value).__name__}", code=f"bad_{name}")
-    return value
-
-
-def _check_edit_value(said: Mapping[str, Any], path: Path) -> Iterator[Issue]:
-    if "value" not in said:
-        yield Issue("bad_edit", f"{said['operation']} needs a value", key=format_key(path))
-    elif said["operation"] == "merge" and not _goes_on(said["value"]):
-        yield Issue("bad_edit", "merge takes an object", key=format_key(path))
-    else:
-        yield from check_value(said["value"], path)
-
-
-def _check_environment_edit(said: Mapping[str, Any]) -> Iterator[Issue]:
-    yield from _unknown(said, ("kind", "environment", "operation", "document"))
-    yield from check_name_of("environment", said.get("environment"), "environment")
-    operation, document = said.get("operation"), said.get("document")
-    if operation not in ("create", "update", "delete"):
-        yield Issue("bad_edit", f"an operation is create, update or delete, not {operation!r}")
-    elif operation == "delete":
-        if document is not None:
-            yield Issue("bad_edit", "delete takes no document")
-    elif not isinstance(document, dict):
-        yield Issue("bad_edit", f"{operation} needs a document")
-    elif operation == "create":
-        yield from _check_new(said.get("environment"), document)
-    else:
-        yield from _check_update(document)
-
-
-def _check_new(name: Any, document: dict[str, Any]) -> Iterator[Issue]:
-    if document.get("id", name) != name:
-        yield Issue(
-            "bad_edit", f"the document's id {document['id']!r} is not the environment {name!r}", key="id"
-        )
-        return
-    try:
-        from_document({**document, "id": name})
-    except Invalid as error:
-        yield from error.issues
-
-
-def _check_update(document: dict[str, Any]) -> Iterator[Issue]:
-    yield from _unknown(document, UPDATABLE)
-    yield from check_attributes(document)
-    services = document.get("services")
-    if services is not None and not isinstance(services, dict):
-        yield Issue("bad_document", "services is an object", key="services")
-    for name, facts in (services or {}).items() if isinstance(services, dict) else ():
-        yield from check_service(name, facts)
-        if isinstance(facts, dict) and "configuration" in facts:
-            text = "an update says facts alone; set the values of a layer by value edits"
-            yield Issue("bad_edit", text, key=f"services.{name}.configuration")
-
-
-def _unknown(said: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Issue]:
-    for name in said:
-        if name not in known:
-            yield Issue("unknown_member", f"{str(name)[:100]!r} is none of {', '.join(known)}")
-
-
-def _numbered(issue: Issue, number: int, of: int) -> Issue:
-    return (
-        issue if of == 1 else Issue(issue.code, f"edit {number}: {issue.message}", issue.severity, issue.key)
     )

@@ -10,8 +10,8 @@ from coreconfig.model.documents import service_document, to_document
 from coreconfig.model.edits import Edit, EnvironmentEdit, ValueEdit
 from coreconfig.model.environments import Environment, ServiceEntry
 from coreconfig.model.keys import Path
-from coreconfig.model.trees import MISSING, Tree, is_object, plain
-from coreconfig.model.values import is_unset
+from coreconfig.model.resolution import merges
+from coreconfig.model.trees import MISSING, Tree, plain
 
 _ATTRIBUTES = ("name", "type", "inherits", "properties", "infrastructure", "sealed", "local", "expires_at")
 
@@ -71,11 +71,7 @@ def _differences(before: Tree, after: Tree, at: Path) -> Iterator[tuple[Path, An
     for name, new in after.items():
         old = before.get(name, MISSING)
         if old is not new and not (old is not MISSING and same(old, new)):
-            if _goes_on(old) and _goes_on(new):
+            if merges(old) and merges(new) and old and new:
                 yield from _differences(old, new, (*at, name))
             else:
                 yield (*at, name), new
-
-
-def _goes_on(node: Any) -> bool:
-    return is_object(node) and bool(node) and not is_unset(node)

@@ -182,7 +182,7 @@ def _without_markers(node: Tree) -> Tree:
 def _refold(node: Any, contributions: Sequence[Any], path: Path) -> Any:
     """The fold of what the layers hold at one node, of which only the part below `path` can have moved."""
     alive = _alive(contributions)
-    if not path or not is_object(node) or not alive or not _merges(alive[0]):
+    if not path or not is_object(node) or not alive or not merges(alive[0]):
         return _fold_values(contributions)
     name = path[0]
     below = [child for c in alive if (child := c.get(name, MISSING)) is not MISSING]
@@ -196,12 +196,12 @@ def _refold(node: Any, contributions: Sequence[Any], path: Path) -> Any:
 def _alive(contributions: Sequence[Any]) -> Sequence[Any]:
     """The contributions from the last that replaced everything before it."""
     for index in range(len(contributions) - 1, -1, -1):
-        if not _merges(contributions[index]):
+        if not merges(contributions[index]):
             return contributions[index + 1 :] or contributions[index:]
     return contributions
 
 
-def _merges(contribution: Any) -> bool:
+def merges(contribution: Any) -> bool:
     """Whether this goes into what lies there, member by member."""
     return is_object(contribution) and not is_unset(contribution)
 

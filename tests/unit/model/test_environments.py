@@ -10,7 +10,8 @@ from tests.unit.model import strategies as our
 from coreconfig.errors import Invalid, NotFound
 from coreconfig.model.canonical import same
 from coreconfig.model.documents import from_document, to_document
-from coreconfig.model.edits import ValueEdit, apply_edits, check_structure, edit_to_json, edits_from_json
+from coreconfig.model.edit_form import edits_from_json
+from coreconfig.model.edits import ValueEdit, apply_edits, check_structure, edit_to_json
 from coreconfig.model.environments import Environment, linearise
 from coreconfig.model.facts import check_facts, facts_of
 from coreconfig.model.plans import plan

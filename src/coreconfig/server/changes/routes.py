@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from coreconfig.errors import Conflict, NotFound
 from coreconfig.model.documents import check_name_of
-from coreconfig.model.edits import Edit, EnvironmentEdit, ValueEdit, edits_from_json
+from coreconfig.model.edit_form import edits_from_json
+from coreconfig.model.edits import Edit, EnvironmentEdit, ValueEdit
 from coreconfig.model.trees import MISSING, get_at
 from coreconfig.model.values import check_value, refuse
 from coreconfig.server.access.actions import Action
