@@ -6,6 +6,7 @@ Nothing here is needed to use CoreConfig; it only lets a person (or `coreconfig 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -35,10 +36,15 @@ def say(text: str) -> None:
     print(f"[{Path(sys.argv[0]).stem.replace('_', '-')}] {text}", flush=True)
 
 
+def shown(value: Any) -> str:
+    """A value as it stands in files and on the command line: JSON."""
+    return json.dumps(value, sort_keys=True)
+
+
 def say_change(change: Change) -> None:
     """What a watch was told."""
-    now = "(gone)" if change.operation == "DELETE" else repr(change.new_value)
-    say(f"{change.key}: {change.old_value!r} -> {now} (revision {change.revision})")
+    now = "(gone)" if change.operation == "DELETE" else shown(change.new_value)
+    say(f"{change.key}: {shown(change.old_value)} -> {now} (revision {change.revision})")
 
 
 def run(config: CoreConfig, *, ask: bool) -> None:
@@ -62,5 +68,5 @@ def answer(config: CoreConfig) -> None:
     """
     for line in sys.stdin:
         key = line.strip()
-        value: Any = config.get(key, "(absent)")
-        say(f"? {key} = {value!r} (revision {config.revision}, {config.availability.name})")
+        value = shown(config.get(key)) if key in config else "(absent)"
+        say(f"? {key} = {value} (revision {config.revision}, {config.availability.name})")

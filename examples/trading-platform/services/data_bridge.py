@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console import options, run, say
+from console import options, run, say, shown
 
 from coreconfig import CoreConfig
 
@@ -36,10 +36,10 @@ def main() -> None:
     chosen = options("data-bridge")
     with CoreConfig("data-bridge", environment=chosen.environment, url=chosen.url) as config:
         bridge = DataBridge(config)
-        say(f"reads from {bridge.mt5()}")
-        say(f"serves {bridge.websocket()}")
-        config.watch("mt5", lambda change: say(f"now reads from {bridge.mt5()}"))
-        config.watch("websocket", lambda change: say(f"now serves {bridge.websocket()}"))
+        say(f"reads from {shown(bridge.mt5())}")
+        say(f"serves {shown(bridge.websocket())}")
+        config.watch("mt5", lambda change: say(f"now reads from {shown(bridge.mt5())}"))
+        config.watch("websocket", lambda change: say(f"now serves {shown(bridge.websocket())}"))
         run(config, ask=chosen.ask)
 
 

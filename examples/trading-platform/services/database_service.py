@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console import options, run, say
+from console import options, run, say, shown
 
 from coreconfig import CoreConfig
 
@@ -26,8 +26,8 @@ def main() -> None:
     chosen = options("database-service")
     with CoreConfig("database-service", environment=chosen.environment, url=chosen.url) as config:
         service = DatabaseService(config)
-        say(f"connects to {service.connection_string()} with pool {service.pool()}")
-        config.watch("database.pool", lambda change: say(f"pool is now {service.pool()}"))
+        say(f"connects to {service.connection_string()} with pool {shown(service.pool())}")
+        config.watch("database.pool", lambda change: say(f"pool is now {shown(service.pool())}"))
         run(config, ask=chosen.ask)
 
 

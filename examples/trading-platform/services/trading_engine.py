@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console import options, run, say, say_change
+from console import options, run, say, say_change, shown
 
 from coreconfig import Change, CoreConfig
 
@@ -36,7 +36,7 @@ def main() -> None:
     with CoreConfig("trading-engine", environment=chosen.environment, url=chosen.url) as config:
         engine = TradingEngine(config)
         largest = config.get("risk.maxPositionSize")
-        say(f"takes positions up to {largest}, limits {engine.limits}")
+        say(f"takes positions up to {largest}, limits {shown(engine.limits)}")
         say(f"strategies: {', '.join(sorted(config.get_section('strategies')))}")
         run(config, ask=chosen.ask)
 

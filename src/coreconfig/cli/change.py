@@ -8,7 +8,7 @@ from urllib.parse import quote
 import click
 
 from coreconfig.cli.api import Api
-from coreconfig.cli.output import Output, compact
+from coreconfig.cli.output import Output, compact, moment
 from coreconfig.cli.receipts import effects, place
 from coreconfig.cli.remote import remote
 
@@ -28,8 +28,11 @@ def list_(api: Api, out: Output, *, limit: int) -> None:
         out.document(body)
         return
     columns = ("id", "state", "revision", "author", "created_at", "reason")
-    rows = [[one.get(name) for name in columns] for one in body["changes"]]
-    out.table([name.upper().replace("_", " ") for name in columns], rows)
+    rows = [
+        [moment(one.get(name)) if name == "created_at" else one.get(name) for name in columns]
+        for one in body["changes"]
+    ]
+    out.table(("ID", "STATE", "REVISION", "AUTHOR", "CREATED (UTC)", "REASON"), rows)
 
 
 @change.command()

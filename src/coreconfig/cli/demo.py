@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -47,16 +49,16 @@ def demo(*, once: bool, folder: str | None, port: int | None) -> int:
 
 def _stay(url: str) -> None:
     there = "" if url.endswith(":8400") else f"export CORECONFIG_URL={url}\n  "
+    own = own_command()
     click.echo(f"""
-The server and the services stay up. In another terminal, try:
+The server at {url} and the services stay up.
+In another terminal, in this folder, try:
 
-  {there}coreconfig fleet
-  coreconfig show trading-demo/trading-engine
-  coreconfig watch trading-demo/trading-engine 'risk.*'
-  coreconfig set trading-demo/trading-engine risk.limits.maxLeverage 3
-  coreconfig history trading-demo/trading-engine risk.maxPositionSize
-  coreconfig diff development/trading-engine production/trading-engine
-  curl {url}/v1/environments/trading-demo/services/data-bridge/configuration
+  {there}{own} fleet
+  {own} show trading-demo/trading-engine
+  {own} set trading-demo/trading-engine risk.maxPositionSize 4000
+  {own} explain trading-demo/trading-engine risk.maxPositionSize
+  {own} watch trading-demo/trading-engine
 
 Ctrl-C ends everything.""")
     try:
@@ -64,6 +66,18 @@ Ctrl-C ends everything.""")
             time.sleep(3600)
     except KeyboardInterrupt:
         click.echo("\nstopping")
+
+
+def own_command() -> str:
+    """What a person types in this folder to call this very command line."""
+    own = Path(sys.executable).with_name("coreconfig")
+    found = shutil.which("coreconfig")
+    if not own.exists() or (found is not None and Path(found).absolute() == own.absolute()):
+        return "coreconfig"
+    try:
+        return str(own.relative_to(Path.cwd()))
+    except ValueError:
+        return str(own)
 
 
 @contextmanager

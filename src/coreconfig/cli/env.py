@@ -52,7 +52,11 @@ def show(api: Api, out: Output, *, environment: str) -> None:
 @click.option("--type", "kind", type=click.Choice(TYPES), default="development", show_default=True)
 @click.option("--name", metavar="TEXT", help="How people call it.")
 @click.option(
-    "--inherits", multiple=True, type=read_environment, help="A parent; later ones win over earlier ones."
+    "--inherits",
+    multiple=True,
+    type=read_environment,
+    metavar="ENV",
+    help="A parent; later ones win over earlier ones.",
 )
 @click.option("--service", "services", multiple=True, metavar="SERVICE", help="A service that runs in it.")
 @click.option("--reason", metavar="TEXT", help="Why; kept in the history.")

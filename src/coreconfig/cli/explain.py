@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from coreconfig.cli.api import Api
-from coreconfig.cli.output import Output, compact
+from coreconfig.cli.output import Output, compact, moment
 from coreconfig.cli.receipts import place
 from coreconfig.cli.remote import remote
 from coreconfig.cli.targets import Target, key_argument, target_argument
@@ -68,10 +68,13 @@ def history(api: Api, out: Output, *, target: Target, key: str, limit: int) -> N
         out.document(body)
         return
     rows = [
-        (one["revision"], one["timestamp"], one.get("author"), _moved(one), one.get("reason"))
+        (one["revision"], moment(one["timestamp"]), one.get("author"), _moved(one), one.get("reason"))
         for one in body["history"]
     ]
-    out.table(("REVISION", "TIME", "AUTHOR", "CHANGE", "REASON"), rows)
+    if not rows:
+        out.note(f"no kept revision moved {key} in {target}")
+        return
+    out.table(("REVISION", "TIME (UTC)", "AUTHOR", "CHANGE", "REASON"), rows)
 
 
 def _moved(one: dict[str, Any]) -> str:

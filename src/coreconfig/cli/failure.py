@@ -7,7 +7,7 @@ import json
 import click
 
 from coreconfig import errors
-from coreconfig.errors import CoreConfigError
+from coreconfig.errors import CoreConfigError, Issue
 from coreconfig.wire.codes import body_of
 
 DONE, FAILED, USAGE, REFUSED, WAITING, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -20,18 +20,17 @@ _REFUSALS = (
     errors.Conflict,
 )
 
+_WRONG_USAGE = {"bad_url", "bad_target"}
+
 HINTS = {
     "not_authenticated": "pass `--token` or set `CORECONFIG_TOKEN`",
     "bad_token": "the token is unknown or revoked; an administrator makes one with `coreconfig token create`",
     "denied": "ask an administrator for a token that may do this",
     "unreachable": "start a server with `coreconfig serve`, or name one with `--url` or `CORECONFIG_URL`",
     "unknown_environment": "`coreconfig env list` shows the environments",
-    "unknown_service": "declare it under `services` of the environment, or see `coreconfig env show ENV`",
     "key_not_found": "`coreconfig show ENV[/SERVICE]` lists the keys",
     "conflict": "read the value again, then decide anew",
     "inherits_unknown": "apply the parent too, in the same command",
-    "database_in_use": "stop the other server, or name another file with `--database`",
-    "port_in_use": "stop the other program, or choose a port with `--port`",
     "storage_full": "make room on the server's disk; it goes on by itself",
     "behind": "try again in a moment",
     "server_not_installed": 'install the server with: pip install "coreconfig[server]"',
@@ -42,6 +41,8 @@ def status_of(error: CoreConfigError) -> int:
     """The exit status for an error."""
     if error.code == "unreachable":
         return UNREACHABLE
+    if error.code in _WRONG_USAGE:
+        return USAGE
     return REFUSED if isinstance(error, _REFUSALS) else FAILED
 
 
@@ -53,6 +54,18 @@ def report(error: CoreConfigError, *, as_json: bool = False) -> None:
     click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message} [{error.code}]", err=True)
     for issue in error.issues:
         if (issue.code, issue.message) != (error.code, error.message):
-            click.echo(f"  - {issue}", err=True)
-    if hint := HINTS.get(error.code):
-        click.echo(f"\n{click.style('hint:', fg='cyan', bold=True)} {hint}", err=True)
+            click.echo(f"  - {_line(issue)}", err=True)
+    notes: list[str] = getattr(error, "__notes__", [])
+    hints = [*notes, *([HINTS[error.code]] if error.code in HINTS else [])]
+    if hints:
+        click.echo(f"\n{click.style('hint:', fg='cyan', bold=True)} {' '.join(hints)}", err=True)
+
+
+def _line(issue: Issue) -> str:
+    """An issue with its key in front, unless its message names the place already."""
+    return f"{issue.message} [{issue.code}]" if names_place(issue) else str(issue)
+
+
+def names_place(issue: Issue) -> bool:
+    """Whether the message of an issue names its key."""
+    return issue.key is None or f"{issue.key}:" in issue.message or f"{issue.key!r}" in issue.message

@@ -163,4 +163,10 @@ def _document(file: str) -> Any:
 
 def _of_file(issue: Issue, file: str) -> Issue:
     where = "standard input" if file == "-" else file
-    return Issue(issue.code, f"{where}: {issue.message}", issue.severity, issue.key)
+    line, colon, reason = issue.message.partition(": ")
+    if colon and line.startswith("line "):
+        where = f"{where}: {line}"
+    else:
+        reason = issue.message
+    at = where if failure.names_place(issue) else f"{where}: {issue.key}"
+    return Issue(issue.code, f"{at}: {reason}", issue.severity, issue.key)

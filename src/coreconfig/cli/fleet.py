@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from coreconfig.cli.api import Api
-from coreconfig.cli.output import Output
+from coreconfig.cli.output import Output, moment
 from coreconfig.cli.remote import remote
 
-_COLUMNS = (
-    "instance",
-    "service",
-    "environment",
-    "app_version",
-    "revision",
-    "state",
-    "health",
-    "connected_at",
-)
+_COLUMNS = {
+    "INSTANCE": "instance",
+    "SERVICE": "service",
+    "ENVIRONMENT": "environment",
+    "VERSION": "app_version",
+    "REVISION": "revision",
+    "STATE": "state",
+    "HEALTH": "health",
+    "SINCE (UTC)": "connected_at",
+}
 
 
 @click.command()
@@ -30,8 +32,15 @@ def fleet(api: Api, out: Output, *, environment: str | None, service: str | None
     if out.json:
         out.document(body)
         return
+    if not body["instances"]:
+        out.note("no such instance is connected" if environment or service else "no instance is connected")
+        return
     instances = sorted(
         body["instances"], key=lambda one: (one["environment"], one["service"], one["instance"])
     )
-    rows = [[one.get(name) for name in _COLUMNS] for one in instances]
-    out.table([name.upper().replace("_", " ") for name in _COLUMNS], rows)
+    out.table(list(_COLUMNS), [_row(one) for one in instances])
+
+
+def _row(instance: dict[str, Any]) -> list[Any]:
+    said = {**instance, "connected_at": moment(instance.get("connected_at"))}
+    return [said.get(name) for name in _COLUMNS.values()]

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
+
+_GAP = 2
+_LEAST = 8
+"""Characters that a column keeps however narrow the terminal is."""
 
 
 def compact(value: Any) -> str:
@@ -41,16 +47,34 @@ class Output:
         click.echo(text, err=True)
 
     def table(self, titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Columns wide enough for what stands in them; the titles go to standard error."""
+        """Columns wide enough for what stands in them; the titles go to standard error.
+
+        On a terminal that is too narrow the widest columns are cut short; programs that read get all of it.
+        """
         cells = [[_cell(value) for value in row] for row in rows]
         widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+        if sys.stdout.isatty():
+            widths = fitting(widths, shutil.get_terminal_size().columns)
         click.secho(_row(titles, widths), bold=True, err=True)
         for row in cells:
             click.echo(_row(row, widths))
 
 
+def fitting(widths: Sequence[int], columns: int) -> list[int]:
+    """The widths of a table's columns made to fit, by taking from the widest first."""
+    fitted = list(widths)
+    while sum(fitted) + _GAP * (len(fitted) - 1) > columns and max(fitted) > _LEAST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    shown = (_cut(cell, width).ljust(width) for cell, width in zip(cells, widths, strict=True))
+    return (" " * _GAP).join(shown).rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}~"
 
 
 def _cell(value: Any) -> str:
@@ -61,3 +85,12 @@ def _cell(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value) or "-"
     return compact(value) if isinstance(value, Mapping | list | bool) else str(value)
+
+
+def moment(timestamp: Any) -> Any:
+    """A time as people read it: to the second, still UTC."""
+    return (
+        f"{timestamp[:10]} {timestamp[11:19]}"
+        if isinstance(timestamp, str) and len(timestamp) > 19
+        else timestamp
+    )

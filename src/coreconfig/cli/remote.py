@@ -5,11 +5,15 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from coreconfig.cli.output import Output
+from coreconfig.errors import KeyNotFound, NotFound
+
+if TYPE_CHECKING:
+    from coreconfig.cli.api import Api
 
 DEFAULT_URL = "http://127.0.0.1:8400"
 
@@ -34,6 +38,17 @@ def remote(command: Callable[..., int | None]) -> Callable[..., Any]:
         chosen = url or before.get("url") or os.environ.get("CORECONFIG_URL") or DEFAULT_URL
         secret = token or before.get("token") or os.environ.get("CORECONFIG_TOKEN")
         with Api(chosen, secret) as api:
-            return command(api, Output(as_json or bool(before.get("as_json"))), **rest)
+            try:
+                return command(api, Output(as_json or bool(before.get("as_json"))), **rest)
+            except (NotFound, KeyNotFound) as error:
+                _add_suggestion(api, error, rest)
+                raise
 
     return wrapped
+
+
+def _add_suggestion(api: Api, error: NotFound | KeyNotFound, arguments: dict[str, Any]) -> None:
+    from coreconfig.cli.near import suggestion
+
+    if meant := suggestion(api, error, arguments):
+        error.add_note(meant)

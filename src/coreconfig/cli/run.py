@@ -31,4 +31,14 @@ def run(arguments: Sequence[str]) -> int:
         # the reader (`head`, a pager) has seen enough; nothing more can be written, also not at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return failure.FAILED
+    except OSError as error:
+        failure.report(_unusable(error), as_json="--json" in arguments)
+        return failure.FAILED
     return told if isinstance(told, int) else failure.DONE
+
+
+def _unusable(error: OSError) -> CoreConfigError:
+    """A file or folder of the person's that cannot be read or written."""
+    why = error.strerror or str(error)
+    text = f"{error.filename} cannot be used: {why}" if error.filename else why
+    return CoreConfigError(text, code="file_unusable")

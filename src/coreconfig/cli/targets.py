@@ -36,6 +36,10 @@ class Target:
 
 def read_target(text: str) -> Target:
     """The target that ``ENV`` or ``ENV/SERVICE`` names."""
+    if "@" in text:
+        raise click.BadParameter(
+            f"{text!r}: only `diff` takes a revision here; elsewhere there is --at REVISION"
+        )
     environment, slash, service = text.partition("/")
     _checked("environment", environment)
     if slash:
@@ -100,6 +104,27 @@ def read_value(text: str) -> Any:
     except (ValueError, RecursionError):
         return text
     return decode_json(text, "value")
+
+
+def doubt_about(value: Any) -> str | None:
+    """A word about a text that may have been meant as something else; None for any other value."""
+    if not isinstance(value, str):
+        return None
+    if value in _NEARLY_JSON:
+        return f"note: {value} is not JSON, so it is stored as a text; JSON writes {_NEARLY_JSON[value]}"
+    if value[:1] in ("{", "["):
+        return "note: this is not JSON, so it is stored as a text; --string says that without this note"
+    return None
+
+
+_NEARLY_JSON = {
+    "True": "true",
+    "False": "false",
+    "None": "null",
+    "NaN": "no such number",
+    "Infinity": "no such number",
+    "-Infinity": "no such number",
+}
 
 
 def _refuse_constant(name: str) -> None:

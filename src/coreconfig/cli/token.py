@@ -7,7 +7,7 @@ from urllib.parse import quote
 import click
 
 from coreconfig.cli.api import Api
-from coreconfig.cli.output import Output
+from coreconfig.cli.output import Output, moment
 from coreconfig.cli.remote import remote
 
 
@@ -58,9 +58,11 @@ def list_(api: Api, out: Output) -> None:
         out.document(body)
         return
     columns = ("id", "name", "roles", "service", "environments", "keys", "created_at")
-    out.table(
-        [name.upper() for name in columns], [[one.get(name) for name in columns] for one in body["tokens"]]
-    )
+    rows = [
+        [moment(one.get(name)) if name == "created_at" else one.get(name) for name in columns]
+        for one in body["tokens"]
+    ]
+    out.table(("ID", "NAME", "ROLES", "SERVICE", "ENVIRONMENTS", "KEYS", "CREATED (UTC)"), rows)
 
 
 @token.command()

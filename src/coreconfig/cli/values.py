@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from coreconfig.cli.api import Api
+from coreconfig.cli.near import nearest, services
 from coreconfig.cli.output import Output, compact
 from coreconfig.cli.receipts import place, print_receipt
 from coreconfig.cli.remote import remote
-from coreconfig.cli.targets import Target, key_argument, read_key, read_value, target_argument
+from coreconfig.cli.targets import Target, doubt_about, key_argument, read_key, read_value, target_argument
 from coreconfig.errors import Invalid, NotFound
 
 _at = click.option("--at", type=click.IntRange(min=0), metavar="REVISION", help="As it was at this revision.")
@@ -27,7 +28,7 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Say what would happen, 
 
 @click.command()
 @target_argument
-@click.option("--prefix", type=read_key, help="Only what lies at or below this key.")
+@click.option("--prefix", type=read_key, metavar="KEY", help="Only what lies at or below this key.")
 @click.option("--flat", is_flag=True, help="One line for each key.")
 @click.option("--origins", is_flag=True, help="Each key with the layer that gave its value.")
 @_at
@@ -112,10 +113,37 @@ def set_(
     """
     if (value is None) == (file is None):
         raise click.UsageError("Give either VALUE or --file.")
-    text = Path(file).read_text("utf-8") if file is not None else value or ""
+    text = _content(file) if file is not None else value or ""
     wanted = text if as_string else read_value(text)
+    if not as_string and (doubt := doubt_about(wanted)):
+        out.note(doubt)
     edit = {**_edit(target, key, "merge" if merge else "set"), "value": wanted}
-    return _write(api, out, edit, **options)
+    is_new = _is_new_service(api, target)
+    status = _write(api, out, edit, **options)
+    if is_new:
+        _tell_new_service(api, out, target)
+    return status
+
+
+def _content(file: str) -> str:
+    try:
+        return Path(file).read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{file} is not UTF-8: {error.reason} at byte {error.start}", code="not_utf8") from None
+
+
+def _is_new_service(api: Api, target: Target) -> bool:
+    """Whether nobody has declared the service or given it a value: then this first one declares it."""
+    if target.service is None:
+        return False
+    return api.find(target.path("configuration"), "unknown_service", prefix="x") is None
+
+
+def _tell_new_service(api: Api, out: Output, target: Target) -> None:
+    near = nearest(target.service or "", services(api))
+    meant = f" (did you mean {' or '.join(near)}?)" if near else ""
+    text = f"{target.service} is a new service in {target.environment}{meant}"
+    out.note(f"{click.style('note:', fg='cyan', bold=True)} {text}")
 
 
 @click.command()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
-_WIDTH = 72
+_MARGIN = 4
+_TIME = 11
+_WIDTH = 100
+_PLAIN = _MARGIN + 2 + 72 + _TIME
 
 
 class StepFailed(Exception):
@@ -22,6 +27,8 @@ class Screen:
     def __init__(self) -> None:
         fancy = sys.stdout.isatty() and "utf" in (sys.stdout.encoding or "").lower()
         self._tick, self._cross = ("\u2713", "\u2717") if fancy else ("ok", "FAILED")
+        self._width = min(shutil.get_terminal_size().columns, _WIDTH) if sys.stdout.isatty() else _PLAIN
+        self._wraps = sys.stdout.isatty()
         self._number = 0
         self.step_name = ""
 
@@ -47,11 +54,22 @@ class Screen:
         """Something that was observed, and how long it took."""
         took = "" if seconds is None else f"{max(seconds, 0) * 1000:8.0f} ms"
         tick = click.style(self._tick, fg="green")
-        click.echo(f"    {tick} {text.ljust(_WIDTH if took else 0)}{took}".rstrip())
+        room = self._width - _MARGIN - len(self._tick) - 1 - len(took)
+        first, *rest = self._lines(text, room)
+        click.echo(f"{' ' * _MARGIN}{tick} {first.ljust(room) if took else first}{took}".rstrip())
+        for line in rest:
+            self.say(f"  {line}")
 
     def say(self, text: str = "") -> None:
-        """Words in between."""
-        click.echo(f"    {text}".rstrip())
+        """Words in between; a long line goes on below, further in."""
+        inset = _MARGIN + len(text) - len(text.lstrip())
+        first, *rest = self._lines(text.strip(), self._width - inset - 2)
+        click.echo(f"{' ' * inset}{first}".rstrip())
+        for line in rest:
+            click.echo(f"{' ' * (inset + 2)}{line}")
+
+    def _lines(self, text: str, room: int) -> list[str]:
+        return (textwrap.wrap(text, room, break_on_hyphens=False) or [""]) if self._wraps else [text]
 
 
 def now() -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -31,6 +32,7 @@ class Stage:
         self.folder = folder
         self.example = example_folder()
         self.port = free_port() if port is None else port
+        self.moved = port is None and self.port != DEFAULT_PORT
         self.url = f"http://127.0.0.1:{self.port}"
         self.server: Child | None = None
         self.services: dict[str, Child] = {}
@@ -85,7 +87,7 @@ class Stage:
 
     def reported(self, service: str, key: str, value: Any, *, since: int, seconds: float) -> Line:
         """The line in which a service tells that the key now has the value."""
-        pattern = f"{key}: .* -> {value!r} "
+        pattern = f"{key}: .* -> {json.dumps(value)} "
         return self.services[service].wait_for(pattern, since=since, seconds=seconds)[0]
 
     def fleet(self) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from coreconfig.cli.targets import Target
 from coreconfig.cli.tour.screen import Screen, StepFailed, now
 from coreconfig.cli.tour.stage import (
     ARRIVE_SECONDS,
+    DEFAULT_PORT,
     ENVIRONMENT,
     RETURN_SECONDS,
     SERVICES,
@@ -51,6 +52,8 @@ def start_server(stage: Stage, screen: Screen) -> None:
         began = now()
         stage.start_server()
         screen.seen(f"{stage.url} is ready", now() - began)
+        if stage.moved:
+            screen.say(f"port {DEFAULT_PORT} is taken by another program, so this is a free one")
 
 
 def apply_environments(stage: Stage, screen: Screen) -> None:
