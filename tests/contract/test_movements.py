@@ -20,7 +20,8 @@ from coreconfig.server.revisions.movements import Movement, _last_moved, _place,
 SEGMENTS = st.sampled_from(["a", "ab", "b", "a.b", "a/", 'a"', "é", "-", "a\\"])
 PATHS = st.lists(SEGMENTS, max_size=3).map(tuple)
 NAMES = st.lists(st.sampled_from(["", "s", "s-1", "ss"]), max_size=2, unique=True)
-MOVES = st.lists(st.tuples(PATHS, NAMES, NAMES), max_size=12)
+UNMOVED = st.lists(st.sampled_from(["s", "s-1"]), max_size=2, unique=True)
+MOVES = st.lists(st.tuples(PATHS, NAMES, NAMES, UNMOVED), max_size=12)
 
 
 @pytest.fixture(scope="module")
@@ -37,23 +38,37 @@ counter = iter(range(10**9))
 
 @given(moves=MOVES, path=PATHS, service=st.sampled_from([None, "s", "s-1", "other"]))
 def test_moves_at_above_and_below_a_key_count_and_no_others(
-    filled: Database, moves: list[tuple[Path, list[str], list[str]]], path: Path, service: str | None
+    filled: Database,
+    moves: list[tuple[Path, list[str], list[str], list[str]]],
+    path: Path,
+    service: str | None,
 ) -> None:
     """The database's answer is what a plain look at every movement gives."""
     environment = f"e{next(counter)}"
 
     def write(tx: object) -> None:
-        for revision, (at, services, entries) in enumerate(moves, 1):
-            record(tx, 1, revision, [Movement(environment, format_key(at), services, entries)])  # type: ignore[arg-type]  # a connection
+        for revision, (at, services, entries, kept) in enumerate(moves, 1):
+            moved = Movement(
+                environment, format_key(at), services, entries, [n for n in kept if n not in services]
+            )
+            record(tx, 1, revision, [moved])  # type: ignore[arg-type]  # a connection
 
     filled.write(write)
     name = service or ""
-    near = [(n, s, e) for n, (at, s, e) in enumerate(moves, 1) if is_related(at, path)]
-    newest = max((n for n, s, e in near if name in s or name in e), default=None)
-    resolved = sorted((n for n, s, _ in near if name in s), reverse=True)
+    near = [
+        # a service that is not named at all sees the base
+        (n, name in s or ("" in s and name not in kept), name in e)
+        for n, (at, s, e, kept) in enumerate(moves, 1)
+        if is_related(at, path)
+    ]
+    newest = max((n for n, moved, edited in near if moved or edited), default=None)
+    resolved = sorted((n for n, moved, _ in near if moved), reverse=True)
 
     found = filled.read(lambda tx: last_moved(tx, environment, service, path))
     assert found == (None if newest is None else (1, newest))
+    once = max((n for n, moved, edited in near if (moved or edited) and n <= 5), default=None)
+    found = filled.read(lambda tx: last_moved(tx, environment, service, path, until=5))
+    assert found == (None if once is None else (1, once))
     told = filled.read(lambda tx: history(tx, environment, service, path, before=None, limit=100))
     assert [moved.revision for moved in told] == resolved
     page = filled.read(lambda tx: history(tx, environment, service, path, before=6, limit=2))
@@ -69,7 +84,7 @@ def test_an_environment_knows_nothing_of_another(filled: Database) -> None:
 
 def test_the_answer_comes_from_an_index(filled: Database, product: Product) -> None:
     """Guarding one key must not read the movements of all."""
-    asked, place = _last_moved(2), _place("e", "s", ("a", "b"))
+    asked, place = _last_moved(2), {**_place("e", "s", ("a", "b")), "before": 2**62}
     if product.name == "sqlite":
         plan = filled.read(lambda tx: tx.execute(Explained("EXPLAIN QUERY PLAN", asked), place).all())
         steps = [step.detail for step in plan]

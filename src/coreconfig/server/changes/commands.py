@@ -169,7 +169,9 @@ class Proposals:
             reason=proposal.reason,
             committed_at=now,
             edits=[edit_to_json(edit) for edit in proposal.edits],
-            movements=movements_of(judgement.impact, proposal.edits),
+            movements=movements_of(
+                judgement.impact, proposal.edits, world.environments, judgement.environments
+            ),
         )
         receipt = _receipt(row.change_id, "completed", row.revision, judgement)
         store.save(tx, caller, proposal, receipt, row, now)

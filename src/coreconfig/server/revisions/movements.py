@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, desc, insert, or_, select, union_all
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    desc,
+    insert,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from coreconfig.model.keys import Path, format_key
@@ -23,13 +35,15 @@ class Movement:
     """What a revision moved at one key of one environment; the empty key is the whole configuration.
 
     `services` are the views whose resolved value moved, `entries` the layers that were edited there; in both
-    the empty name is the environment's own base.
+    the empty name is the environment's own base. A service that nobody declared sees the base; so where that
+    moved, `unmoved` are the services whose view did not.
     """
 
     environment: str
     key: str
     services: list[str]
     entries: list[str]
+    unmoved: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +67,7 @@ def record(tx: Connection, epoch: int, revision: int, movements: Iterable[Moveme
             "key": moved.key,
             "revision": revision,
             "epoch": epoch,
-            "services": _names(moved.services),
+            "services": _names([*moved.services, *(f"!{name}" for name in moved.unmoved)]),
             "entries": _names(moved.entries),
         }
         for moved in movements
@@ -62,9 +76,15 @@ def record(tx: Connection, epoch: int, revision: int, movements: Iterable[Moveme
         tx.execute(_RECORD, rows)
 
 
-def last_moved(tx: Connection, environment: str, service: str | None, path: Path) -> tuple[int, int] | None:
-    """The (epoch, revision) that last moved the resolved value or the own entry at, above or below a key."""
-    found = tx.execute(_last_moved(len(path)), _place(environment, service, path)).first()
+def last_moved(
+    tx: Connection, environment: str, service: str | None, path: Path, *, until: int | None = None
+) -> tuple[int, int] | None:
+    """The (epoch, revision) that last moved the resolved value or the own entry at, above or below a key.
+
+    With `until` as it was at that revision.
+    """
+    place = {**_place(environment, service, path), "before": _NO_REVISION if until is None else until + 1}
+    found = tx.execute(_last_moved(len(path)), place).first()
     return None if found is None else (found.epoch, found.revision)
 
 
@@ -89,10 +109,10 @@ _NO_REVISION = 2**63 - 1
 @cache
 def _last_moved(depth: int) -> Select[tuple[int, int]]:
     near = _near(depth)
-    name: BindParameter[str] = bindparam("name")
+    moved_or_edited = or_(_in_view(near), near.entries.like(bindparam("name")))
     return (
         select(near.epoch, near.revision)
-        .where(or_(near.services.like(name), near.entries.like(name)))
+        .where(moved_or_edited, near.revision < bindparam("before"))
         .order_by(desc(near.revision))
         .limit(1)
     )
@@ -103,7 +123,7 @@ def _history(depth: int) -> Select[Any]:
     near = _near(depth)
     revisions = (
         select(near.revision)
-        .where(near.services.like(bindparam("name")), near.revision < bindparam("before"))
+        .where(_in_view(near), near.revision < bindparam("before"))
         .distinct()
         .order_by(desc(near.revision))
         .limit(bindparam("most"))
@@ -111,6 +131,13 @@ def _history(depth: int) -> Select[Any]:
     told = (_log.revision, _log.epoch, _log.kind, _log.change_id, _log.author, _log.reason, _log.committed_at)
     found = select(*told).join(revisions, revisions.c.revision == _log.revision)
     return found.order_by(desc(_log.revision))
+
+
+def _in_view(near: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool]:
+    """Whether the view moved: by itself, or as one that is the base's."""
+    services = near.services
+    as_base = and_(services.like(_quoted("")), services.not_like(bindparam("unmoved")))
+    return or_(services.like(bindparam("name")), as_base)
 
 
 def _near(depth: int) -> ReadOnlyColumnCollection[str, Any]:
@@ -139,12 +166,17 @@ def _place(environment: str, service: str | None, path: Path) -> dict[str, Any]:
     An id holds no character that JSON or LIKE would change, so its quoted form finds it in a JSON list; ``/``
     is the character after ``.``, so the range holds all keys that begin with ``key.``.
     """
-    place: dict[str, Any] = {"environment": environment, "name": f'%"{service or ""}"%'}
+    place: dict[str, Any] = {"environment": environment, "name": _quoted(service or "")}
+    place["unmoved"] = _quoted(f"!{service or ''}")
     if path:
         key = format_key(path)
         place |= {f"above_{length}": format_key(path[:length]) for length in range(len(path))}
         place |= {"key": key, "from_key": f"{key}.", "to_key": f"{key}/"}
     return place
+
+
+def _quoted(name: str) -> str:
+    return f'%"{name}"%'
 
 
 def _names(names: list[str]) -> str:
