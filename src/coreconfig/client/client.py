@@ -359,7 +359,9 @@ class Client(Reads):
         kept = self._cache.load() if self._cache is not None else None
         if kept is None:
             return
+        held = self._store.state
         candidate = self._store.candidate_from(
+            held,
             kept.at,
             kept.values,
             source="file",
@@ -367,8 +369,8 @@ class Client(Reads):
             timestamp=kept.timestamp,
             installation=kept.installation,
         )
-        verdict = self._store.activate(candidate)
-        if verdict.outcome == "applied":
+        verdict = self._store.activate(candidate, held)
+        if verdict is not None and verdict.outcome == "applied":
             self._store.cached_since(time.time() - kept.confirmed_at)
         else:
             link.cached_rejection, self._store.rejection = verdict, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 import msgspec
 
@@ -24,8 +25,9 @@ from coreconfig.client.session import (
     Session,
 )
 from coreconfig.client.signal import Signal
-from coreconfig.client.store import Store, Verdict
+from coreconfig.client.store import Push, Store, Verdict
 from coreconfig.client.transport import Transport
+from coreconfig.client.worker import Worker
 from coreconfig.errors import CoreConfigError, ProtocolError, Unavailable
 from coreconfig.wire.frames import Ack, ClientFrame, Health, Hello, Ping, Sync, SyncRequest
 
@@ -80,6 +82,7 @@ class Exchange:
         self._saver = saver
         self._clock = clock
         self._tell = tell
+        self._worker = Worker("coreconfig-checks")
         self._turn = asyncio.Lock()
         self._barriers: list[_Barrier] = []
 
@@ -92,6 +95,10 @@ class Exchange:
         """Do what follows from a frame. Raises `Left`, and `CoreConfigError` for a refusal."""
         async with self._turn:
             await self._carry_out(self._session.received(text), send)
+
+    def close(self) -> None:
+        """Nothing is offered any more."""
+        self._worker.close()
 
     def ended(self) -> None:
         """The stream is gone: nobody answers what was asked over it."""
@@ -161,7 +168,7 @@ class Exchange:
                 await send(effect.frame)
             case Offer():
                 verdict = await self._offer(effect, send)
-                self._offered(verdict)
+                self._offered(effect.push, verdict)
                 return self._session.settled(effect.push, verdict)
             case Confirm():
                 self._store.confirm(effect.at, effect.installation)
@@ -189,20 +196,20 @@ class Exchange:
         """Offer a push to the store; in a thread where a program's checks run, with signs of life."""
         if not self._store.has_checks:
             return self._store.offer(offer.push, installation=offer.installation)
-        judging = asyncio.ensure_future(
-            asyncio.to_thread(self._store.offer, offer.push, installation=offer.installation)
-        )
+        offering = partial(self._store.offer, offer.push, installation=offer.installation)
+        judging = asyncio.wrap_future(self._worker.run(offering))
         try:
             while not (await asyncio.wait((judging,), timeout=ALIVE_EVERY))[0]:
                 await send(Ping())
             return judging.result()
         finally:
+            # what still waits is dropped; a check that runs goes on, and the store judges what comes of it
             judging.cancel()
 
-    def _offered(self, verdict: Verdict) -> None:
+    def _offered(self, push: Push, verdict: Verdict) -> None:
         if verdict.outcome == "unfit":
             return
-        if verdict.outcome == "applied":
+        if self._store.state.at == push.at:
             self._store.refreshed()
             self._saver.save(self._store.state)
         self._settle_barriers()

@@ -214,6 +214,7 @@ class Link:
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
+        self._exchange.close()
         await self._transport.close()
         await self._saver.finish()
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from coreconfig.client.cache import Cache
 from coreconfig.client.clock import Clock
 from coreconfig.client.state import State
+from coreconfig.client.worker import Worker
 
 TOUCH_EVERY = 60.0
 """Seconds after which it is noted again that the server confirms what the file holds."""
 
 
 class Saver:
-    """One client's cache, written in threads; used on the loop of the link. Does nothing without a cache."""
+    """One client's cache, written on a thread; used on the loop of the link. Does nothing without a cache."""
 
     def __init__(self, cache: Cache | None, clock: Clock) -> None:
         self._cache = cache
@@ -21,6 +23,7 @@ class Saver:
         self._next: State | None = None
         self._task: asyncio.Task[None] | None = None
         self._touched = float("-inf")
+        self._worker = Worker("coreconfig-cache")
 
     def save(self, state: State) -> None:
         """Have this state written soon."""
@@ -36,14 +39,15 @@ class Saver:
         now = self._clock.monotonic()
         if self._cache is not None and now - self._touched > TOUCH_EVERY:
             self._touched = now
-            asyncio.get_running_loop().run_in_executor(None, self._cache.touch)
+            self._worker.run(self._cache.touch)
 
     async def finish(self) -> None:
         """Wait until everything is written."""
         if self._task is not None:
             await asyncio.wait((self._task,))
+        self._worker.close()
 
     async def _write(self, cache: Cache) -> None:
         while (state := self._next) is not None:
             self._next = None
-            await asyncio.to_thread(cache.save, state)
+            await asyncio.wrap_future(self._worker.run(partial(cache.save, state)))

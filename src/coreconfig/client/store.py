@@ -1,6 +1,7 @@
 """Holds the current state: judges what is offered, checks it, swaps it in, and says how fresh it is.
 
-Only the link offers (one offer at a time); any thread reads, binds and adds checks.
+Only the link offers, and begins no offer before the last one ended or its conversation did; so an offer whose
+check takes long may be overtaken, and is then judged anew. Any thread reads, binds and adds checks.
 """
 
 from __future__ import annotations
@@ -92,18 +93,33 @@ class Store:
 
     def offer(self, push: Push, *, source: Source = "service", installation: str = "") -> Verdict:
         """Judge a push and, if it passes everything, read from it from now on; bad content is a verdict."""
+        verdict = None
+        while verdict is None:  # again where another snapshot came in while checks looked at this one
+            held = self.state
+            if _is_newer(held, push.at, installation):
+                text = f"revision {held.revision} is held, which is as new as revision {push.at.revision}"
+                return Verdict("kept", text)
+            verdict = self._judged(held, push, source, installation)
+        return verdict
+
+    def _judged(self, held: State, push: Push, source: Source, installation: str) -> Verdict | None:
         try:
-            candidate = self._candidate(push, source, installation)
+            candidate = self._candidate(held, push, source, installation)
         except (CoreConfigError, RecursionError, TypeError, ValueError) as error:
             # the last two: what is no JSON value at all, such as a SET without a value
             _log.warning("revision %d cannot be used: %s", push.at.revision, error)
             self.counts.unfit += 1
             return Verdict("unfit", str(error))
-        return self.activate(candidate)
+        return self.activate(candidate, held)
 
-    def activate(self, candidate: State) -> Verdict:
-        """Let all checks look at a candidate, and swap it in if none objects."""
-        verdict = self._examined_and_swapped(candidate)
+    def activate(self, candidate: State, held: State) -> Verdict | None:
+        """Let all checks look at a candidate, and swap it in for `held` if none objects.
+
+        None, and nothing was done, if something else than `held` is held by then.
+        """
+        verdict = self._examined_and_swapped(candidate, held)
+        if verdict is None:
+            return None
         if verdict.outcome == "rejected":
             self.counts.rejected += 1
             self.rejection = verdict
@@ -120,12 +136,13 @@ class Store:
             callback(self.state)
         return verdict
 
-    def candidate_from(self, at: At, values: Mapping[str, Any], *, source: Source, **rest: Any) -> State:
-        """The state that a whole snapshot leads to. Raises `Invalid` (``digest_mismatch``)."""
+    def candidate_from(
+        self, held: State, at: At, values: Mapping[str, Any], *, source: Source, **rest: Any
+    ) -> State:
+        """The state that a whole snapshot leads to from `held`. Raises `Invalid` (``digest_mismatch``)."""
         raw = shared(dict(values))
         secrets = rest.get("secrets") or {}
         _check_digest(digest_of(raw, secrets), at)
-        held = self.state
         changes = diff(held.raw, raw)
         # going by way of the difference keeps the nodes that did not change, and with them typed reads
         return advanced(
@@ -202,9 +219,10 @@ class Store:
         if self.availability is Availability.CURRENT:
             self.availability = Availability.CACHED
 
-    def _candidate(self, push: Push, source: Source, installation: str) -> State:
+    def _candidate(self, held: State, push: Push, source: Source, installation: str) -> State:
         if isinstance(push, SnapshotPush):
             return self.candidate_from(
+                held,
                 push.at,
                 push.values,
                 source=source,
@@ -212,7 +230,6 @@ class Store:
                 timestamp=push.timestamp,
                 installation=installation,
             )
-        held = self.state
         changes = [_tree_change(change.key, change.operation, change.value) for change in push.changes]
         raw = apply(held.raw, changes)
         _check_digest(_digest_after(held, raw, changes, push.secrets), push.at)
@@ -228,15 +245,18 @@ class Store:
             installation=installation,
         )
 
-    def _examined_and_swapped(self, candidate: State) -> Verdict:
+    def _examined_and_swapped(self, candidate: State, held: State) -> Verdict | None:
         settled: dict[Check, Callable[[], None] | None] = {}
         while True:
             checks = self._checks
             issues = _examine([check for check in checks if check not in settled], candidate, settled)
-            if issues:
-                reason = "; ".join(str(issue) for issue in issues)
-                return Verdict("rejected", reason, tuple(issues), candidate.revision)
             with self._lock:
+                if self.state is not held:
+                    # a check may take long, and the link may have come by something newer meanwhile
+                    return None
+                if issues:
+                    reason = "; ".join(str(issue) for issue in issues)
+                    return Verdict("rejected", reason, tuple(issues), candidate.revision)
                 if self._checks is checks:
                     self._swap(candidate, [settled[check] for check in checks])
                     return Verdict("applied")
@@ -249,8 +269,17 @@ class Store:
         self._publish(candidate, self.availability)
 
     def _set_availability(self, availability: Availability) -> None:
-        self.availability = availability
-        self._publish(self.state, availability)
+        # with the lock, so that it cannot publish a state that is being replaced on another thread
+        with self._lock:
+            self.availability = availability
+            self._publish(self.state, availability)
+
+
+def _is_newer(held: State, at: At, installation: str) -> bool:
+    """Whether what is held is what `at` names, or newer. Revisions of two installations have no order."""
+    if held.at is None or (installation and held.installation and installation != held.installation):
+        return False
+    return held.at == at or (at.epoch, at.revision) < held.order
 
 
 def _examine(
