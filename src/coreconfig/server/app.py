@@ -41,6 +41,7 @@ from coreconfig.server.identity.gate import Gate
 from coreconfig.server.identity.keyring import Keyring
 from coreconfig.server.logs import get_logger
 from coreconfig.server.metrics import Metrics
+from coreconfig.server.recovery import routes as recovery
 from coreconfig.server.revisions import routes as revisions
 from coreconfig.server.revisions.replica import Replica
 from coreconfig.server.revisions.rows import LogRow
@@ -134,6 +135,7 @@ def _routes(services: Services) -> list[Any]:
         *fleet.routes(),
         *revisions.routes(),
         *identity.routes(services),
+        *recovery.routes(),
     ]
 
 

@@ -37,6 +37,14 @@ class Metrics:
         self.replica_healthy = Gauge(
             "coreconfig_replica_healthy", "1 while the log can be followed, else 0", registry=registry
         )
+        self.log_damaged = Gauge(
+            "coreconfig_log_damaged", "1 while a row of the log is not what was written", registry=registry
+        )
+        self.clients_ahead = Gauge(
+            "coreconfig_clients_ahead",
+            "Instances that hold something newer than this server has",
+            registry=registry,
+        )
         self.views = Gauge("coreconfig_views", "Views kept up to date", registry=registry)
         self.sessions = Gauge("coreconfig_sessions", "Open streams", registry=registry)
         self.pushes = Counter("coreconfig_pushes", "What was sent to sessions", ["kind"], registry=registry)

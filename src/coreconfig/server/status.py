@@ -9,7 +9,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from coreconfig import __version__
-from coreconfig.errors import CoreConfigError
+from coreconfig.errors import CoreConfigError, StoreIntegrity
+from coreconfig.server.fleet.instances import Instances
 from coreconfig.server.metrics import CONTENT_TYPE, Metrics
 from coreconfig.server.revisions.log import read_head
 from coreconfig.server.revisions.replica import Replica
@@ -28,11 +29,16 @@ class Alive(Answer):
 
 
 class Ready(Answer):
-    """The process serves this revision and follows the log."""
+    """The process serves this revision and follows the log.
+
+    `clients_ahead` counts instances that hold something newer than this server has: an alarm, and no reason
+    to send requests elsewhere.
+    """
 
     status: str
     epoch: int
     revision: int
+    clients_ahead: int
 
 
 class _Services(Protocol):
@@ -42,6 +48,8 @@ class _Services(Protocol):
     def replica(self) -> Replica: ...
     @property
     def metrics(self) -> Metrics: ...
+    @property
+    def instances(self) -> Instances: ...
 
 
 def routes(services: _Services) -> list[BaseRoute]:
@@ -88,6 +96,7 @@ class _Status:
         self._database = services.database
         self._replica = services.replica
         self._metrics = services.metrics
+        self._instances = services.instances
 
     async def alive(self, request: Request) -> Response:
         return json_response({"status": "alive", "version": __version__})
@@ -97,7 +106,7 @@ class _Status:
         if problem is not None:
             return error_response(problem, status=503, headers={REVISION_HEADER: str(world.revision)})
         answer = {"status": "ready", "epoch": world.epoch, "revision": world.revision}
-        return json_response(answer, revision=world.revision)
+        return json_response({**answer, "clients_ahead": self._ahead()}, revision=world.revision)
 
     async def metrics(self, request: Request) -> Response:
         await self._measure()
@@ -109,6 +118,8 @@ class _Status:
         self._metrics.epoch.set(world.epoch)
         self._metrics.revision.set(world.revision)
         self._metrics.replica_healthy.set(self._replica.problem is None)
+        self._metrics.log_damaged.set(isinstance(self._replica.problem, StoreIntegrity))
+        self._metrics.clients_ahead.set(self._ahead())
         try:
             head = await self._database.reading(read_head)
         except CoreConfigError:
@@ -116,3 +127,7 @@ class _Status:
             self._metrics.replica_lag.set(float("nan"))
         else:
             self._metrics.replica_lag.set(max(0, head.revision - world.revision))
+
+    def _ahead(self) -> int:
+        world = self._replica.world
+        return self._instances.ahead_of(world.epoch, world.revision)

@@ -5,7 +5,7 @@ A position (`At`) names a snapshot: epoch, revision, digest (32 hexadecimal digi
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -19,11 +19,15 @@ Outcome = Literal[
 ]
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A whole number that every language can count to."""
+
+
 class At(msgspec.Struct, frozen=True):
     """Where a snapshot stands: total order is (epoch, revision)."""
 
-    epoch: int
-    revision: int
+    epoch: Count
+    revision: Count
     digest: str
     overlay: str | None = None
 

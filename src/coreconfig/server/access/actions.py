@@ -25,6 +25,8 @@ class Action(StrEnum):
     CONNECT = "stream.connect"
     """Open the stream, or use its exchange, as an instance of a service."""
     ADMINISTER_TOKENS = "token.administer"
+    BEGIN_EPOCH = "epoch.begin"
+    """Have every client take what the server has, whatever it holds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from coreconfig.errors import CoreConfigError, Denied, NotFound
 from coreconfig.model.keys import Path
 from coreconfig.model.trees import Tree, is_object
 from coreconfig.server.access.actions import Action, Target
-from coreconfig.server.access.caller import ADMIN, EDITOR, OPERATOR, SECURITY_ADMIN, Caller
+from coreconfig.server.access.caller import ADMIN, ANY, EDITOR, OPERATOR, SECURITY_ADMIN, Caller
 
 WITHHELD = "(withheld)"
 """Stands where a value is that the caller may not read."""
@@ -99,6 +99,7 @@ def may(caller: Caller, action: Action, target: Target) -> bool:
         Action.SHAPE_ENVIRONMENT: lambda: may_shape(caller, environment),
         Action.CONNECT: lambda: may_connect(caller, environment, service or ""),
         Action.ADMINISTER_TOKENS: lambda: may_administer(caller),
+        Action.BEGIN_EPOCH: lambda: may_operate(caller) and caller.in_scope(ANY) and caller.covers(()),
     }
     return rules[action]()
 
@@ -160,6 +161,7 @@ def _why(caller: Caller, action: Action, target: Target) -> str:
         Action.PROPOSE: "the role editor",
         Action.SHAPE_ENVIRONMENT: "the role editor for all keys of the environment",
         Action.ADMINISTER_TOKENS: "the role admin or security-admin",
+        Action.BEGIN_EPOCH: "the role operator for all environments",
         Action.CONNECT: "a token of that service, or one that reads its whole view",
     }.get(action, "the token of a person with a role such as viewer")
     return f"{caller.principal} may not do this ({action.value}): it needs {needed}"

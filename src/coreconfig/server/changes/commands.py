@@ -19,14 +19,14 @@ from coreconfig.server.access.actions import Action, Target
 from coreconfig.server.access.caller import Caller
 from coreconfig.server.audit.guard import record
 from coreconfig.server.changes import idempotency, store
-from coreconfig.server.changes.guards import meets, unmoved_since
+from coreconfig.server.changes.guards import demand_known, meets, unmoved_since
 from coreconfig.server.changes.impact import move_json, pair_json
 from coreconfig.server.changes.judge import Judgement, judge
 from coreconfig.server.changes.model import Proposal, Receipt, State
 from coreconfig.server.changes.movements import movements_of
 from coreconfig.server.changes.rights import authorise
-from coreconfig.server.revisions.log import append, lock_head, rows_after
-from coreconfig.server.revisions.rows import LogRow
+from coreconfig.server.revisions.log import append, chain_after, lock_head
+from coreconfig.server.revisions.rows import Head, LogRow
 from coreconfig.server.revisions.world import World
 from coreconfig.server.web.services import Transactions
 
@@ -151,13 +151,12 @@ class Proposals:
         world, judgement = judged.world, judged.judgement
         if head.epoch != world.epoch:
             return None
-        if head.revision != world.revision:
-            between = rows_after(tx, world.revision, _ROWS_TO_LOOK_AT)
-            if meets(between, world.environments, judgement.touches):
-                return None
+        if meets(_rows_since(tx, world, head), world.environments, judgement.touches):
+            return None
         if proposal.guard is not None:
             proposal.guard(tx, head.epoch)
         if proposal.expected_revision is not None:
+            demand_known(proposal.expected_revision, head.revision)
             unmoved_since(tx, proposal.edits, proposal.expected_revision)
         now = self._clock()
         row = append(
@@ -178,6 +177,16 @@ class Proposals:
         record(tx, caller, Action.PROPOSE, Target(name=row.change_id), {"revision": row.revision})
         idempotency.remember(tx, caller.principal, proposal, receipt, now)
         return _Committed(receipt, row)
+
+
+def _rows_since(tx: Connection, world: World, head: Head) -> list[LogRow]:
+    """What was committed after a world. Raises `StoreIntegrity` if the log does not continue it."""
+    if (head.revision, head.hash) == (world.revision, world.hash):
+        return []
+    rows, problem = chain_after(tx, world.revision, world.hash, _ROWS_TO_LOOK_AT)
+    if problem is not None:
+        raise problem
+    return rows
 
 
 def new_id() -> str:

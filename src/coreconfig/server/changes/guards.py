@@ -37,6 +37,19 @@ def unmoved_since(tx: Connection, edits: Iterable[Edit], revision: int) -> None:
         )
 
 
+def demand_known(revision: int, newest: int) -> None:
+    """Raise `Conflict` for a revision that the log does not have: its author saw one that is gone.
+
+    So it is after an older database was restored; what moved in the meantime cannot be told then.
+    """
+    if revision > newest:
+        raise Conflict(
+            f"the change was made for revision {revision}, and the newest is {newest}: the log was taken back"
+            " since; read again and decide anew",
+            revision=newest,
+        )
+
+
 def key_matches(edit: ValueEdit, precondition: Precondition) -> Guard:
     """The guard of ``If-Match`` for one key: its state must be one of those that the caller names."""
 

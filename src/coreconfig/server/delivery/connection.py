@@ -62,6 +62,9 @@ HELLOS_WITHIN: Final = 60.0
 MAX_OWED: Final = 8
 """How many answers are kept for a client that reads nothing."""
 
+BEHIND: Final = error_bytes("behind", "this server does not have the revision that you hold", retry=True)
+"""What a client is told that holds something newer than this server knows."""
+
 _PONG: Final = text_message(frame_bytes(Pong()))
 
 
@@ -277,8 +280,9 @@ class Connection:
         if step == "refused":
             text = error_bytes("refused", "what this instance should run is what it refused")
         else:
-            _log.error("%s holds a newer revision than this server has", self.instance and self.instance.key)
-            text = error_bytes("behind", "this server does not have the revision that you hold", retry=True)
+            if self.instance is not None:
+                self._hub.exchange.ahead(self.instance)
+            text = BEHIND
         self._socket.offer(text_message(text))
 
     def _watch_ack(self, now: float) -> None:

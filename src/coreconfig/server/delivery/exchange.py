@@ -10,7 +10,7 @@ from typing import Final, Literal, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from coreconfig import __version__
-from coreconfig.errors import CoreConfigError, Unavailable
+from coreconfig.errors import CoreConfigError, StoreIntegrity, Unavailable
 from coreconfig.server.access.actions import Action, Target
 from coreconfig.server.access.caller import Caller
 from coreconfig.server.access.decisions import Concealed, Refused, demand
@@ -140,6 +140,14 @@ class Exchange:
         if view.key.service is not None:
             self.instances.aim(view.key.environment, view.key.service, view.state.digest)
 
+    def ahead(self, instance: Instance) -> None:
+        """Alarm: an instance holds what this server does not have, and keeps it."""
+        _log.error(
+            "%s runs %s, newer than revision %d of epoch %d that this server has: the database went back;"
+            " `coreconfig epoch new` makes what it holds count",
+            *(instance.key, instance.running, self.replica.world.revision, self.replica.world.epoch),
+        )
+
     def settled(self, instance: Instance, settled: Settled) -> None:
         """Note what became of a push."""
         self._metrics.acks.labels(outcome=settled.outcome).inc()
@@ -164,7 +172,7 @@ class Exchange:
         if revision > self.replica.world.revision:
             try:
                 await self.replica.catch_up(revision)
-            except Unavailable:
+            except (Unavailable, StoreIntegrity):
                 return
 
 

@@ -10,10 +10,11 @@ from starlette.responses import Response
 from coreconfig.server.access.caller import caller_of
 from coreconfig.server.delivery import pushes
 from coreconfig.server.delivery.answering import compressed
+from coreconfig.server.delivery.connection import BEHIND
 from coreconfig.server.delivery.decode import check_hello, decode_sync
 from coreconfig.server.delivery.encode import bookmark_bytes, frame_bytes
 from coreconfig.server.delivery.hub import Hub
-from coreconfig.server.delivery.keys import ViewKey, position_in
+from coreconfig.server.delivery.keys import position_in
 from coreconfig.server.delivery.session import Session, Settled, Step
 from coreconfig.server.delivery.states import LiveView
 from coreconfig.server.fleet.instances import Instance, InstanceKey
@@ -40,11 +41,12 @@ async def sync(request: Request) -> Response:
     check_hello(asked.hello)
     hub, caller = cast("PollServices", services_of(request)).hub, caller_of(request)
     view = await hub.view_for(caller, asked.hello)
-    _note(hub, _instance(hub, asked), view.key, asked)
+    instance = _instance(hub, asked)
+    _note(hub, instance, view, asked)
     if asked.revision is not None:
         await hub.caught_up(asked.revision)
         view = await hub.view_for(caller, asked.hello)  # it may be gone by now
-    name, text = _answer(hub, view, asked)
+    name, text = _answer(hub, view, asked, instance)
     return await compressed(request, text, view.frames, name)
 
 
@@ -61,9 +63,9 @@ def _instance(hub: Hub, asked: SyncRequest) -> Instance:
     return instance
 
 
-def _note(hub: Hub, instance: Instance, key: ViewKey, asked: SyncRequest) -> None:
+def _note(hub: Hub, instance: Instance, view: LiveView, asked: SyncRequest) -> None:
     for ack in asked.acks:
-        settled = _settled(ack, key, asked.hello)
+        settled = _settled(ack, view, asked.hello)
         if settled is not None and ack.nonce not in instance.settled:
             instance.settled.append(ack.nonce)
             hub.settled(instance, settled)
@@ -71,10 +73,13 @@ def _note(hub: Hub, instance: Instance, key: ViewKey, asked: SyncRequest) -> Non
         hub.reported(instance, asked.health)
 
 
-def _settled(ack: Ack, key: ViewKey, hello: Hello) -> Settled | None:
-    """What an ack says about a push of this replica or another; None for anything else."""
-    position = position_in(ack.nonce, key)
-    if position is None:
+def _settled(ack: Ack, view: LiveView, hello: Hello) -> Settled | None:
+    """What an ack says about a push of this replica or another; None for anything else.
+
+    What was pushed in an epoch that is over says nothing about the present one.
+    """
+    position = position_in(ack.nonce, view.key)
+    if position is None or position[0] != view.position.epoch:
         return None
     if ack.outcome == "rejected":
         # the ack names what is still held; what was refused is the newest of the refused digests
@@ -85,12 +90,14 @@ def _settled(ack: Ack, key: ViewKey, hello: Hello) -> Settled | None:
     return None
 
 
-def _answer(hub: Hub, view: LiveView, asked: SyncRequest) -> tuple[object, bytes]:
+def _answer(hub: Hub, view: LiveView, asked: SyncRequest, instance: Instance) -> tuple[object, bytes]:
     """The answer as text, the same for all who hold the same, and its name in what is kept for the view."""
     session = Session(asked.hello)
     step = session.step(view.position, view.history)
     if step in ("delta", "snapshot"):
         hub.count(step)
+    if step == "ahead":
+        hub.exchange.ahead(instance)
     name = ("sync", step, session.held if step == "delta" else None)
     text: bytes | None = view.frames.get(name)
     if text is None:
@@ -103,6 +110,8 @@ def _push(view: LiveView, session: Session, step: Step) -> bytes:
         return pushes.shortest_text(view, session.held)
     if step == "snapshot":
         return pushes.whole_text(view)
+    if step == "ahead":
+        return BEHIND
     return bookmark_bytes(view.position) if step == "bookmark" else b""
 
 

@@ -108,20 +108,25 @@ class ViewStore:
 
     def advance(self, before: World, after: World, row: LogRow) -> Advanced:
         """Bring every live view from one world to the next."""
-        touches = _touches(before, row)
+        touches = _touches(before, row) if _follows(before, row) else _everything(before, after)
         if self._building:
             self._advances.append((after, touches))
         standing = self._stand(after)
-        if after.epoch != before.epoch:
-            for view in self._live.values():
-                view.forget_history()
         standing.epoch, standing.revision = after.epoch, after.revision
         near = _near(before, after, touches)
         result = Advanced()
         # the view of an environment alone comes first: its services' views share what it shares
         for view in sorted((v for v in self._live.values() if v.key.environment in near), key=_base_first):
             self._advance_one(view, after, touches, row, result)
+        if after.epoch != before.epoch:
+            self._begin_epoch(result)
         return result
+
+    def _begin_epoch(self, result: Advanced) -> None:
+        """Every view counts as moved, for into a new epoch all have to be led by a whole snapshot."""
+        for view in self._live.values():
+            view.forget_history()
+        result.moved = list(self._live.values())
 
     def _advance_one(
         self, live: LiveView, world: World, touches: Sequence[Touch], row: LogRow, result: Advanced
@@ -200,6 +205,15 @@ def _json_bytes(environments: Environments, key: ViewKey) -> int:
     layers = layers_of(environments, key.environment, key.service)
     own = [layer for layer in layers if layer.service == key.service]
     return sum(environments[layer.environment].weight(layer.service).bytes for layer in own)
+
+
+def _follows(before: World, row: LogRow) -> bool:
+    """Whether a row is the next one; in a new epoch the log may go on from somewhere else."""
+    return row.revision == before.revision + 1 and row.previous == before.hash
+
+
+def _everything(before: World, after: World) -> tuple[Touch, ...]:
+    return tuple(Touch(name, None, ()) for name in {**before.environments, **after.environments})
 
 
 def _touches(before: World, row: LogRow) -> tuple[Touch, ...]:

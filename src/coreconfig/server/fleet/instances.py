@@ -171,6 +171,18 @@ class Instances:
         """The live instance with this key."""
         return self._live.get(key)
 
+    def ahead_of(self, epoch: int, revision: int) -> int:
+        """How many live instances run something newer than this position."""
+        return sum(
+            one.running is not None and (one.running.epoch, one.running.revision) > (epoch, revision)
+            for one in self._live.values()
+        )
+
+    @property
+    def greatest_epoch(self) -> int:
+        """The greatest epoch that a live instance says it runs; 0 if none says anything."""
+        return max((one.running.epoch for one in self._live.values() if one.running is not None), default=0)
+
     def state_of(self, instance: Instance) -> State:
         """Whether it runs what it should."""
         if instance.left_at is not None:

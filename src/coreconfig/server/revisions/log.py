@@ -29,6 +29,7 @@ __all__ = [
     "Movement",
     "append",
     "chain_after",
+    "hash_at",
     "history",
     "last_moved",
     "lock_head",
@@ -83,7 +84,7 @@ def lock_head(tx: Connection) -> Head:
         raise _headless()
     *facts, last = row
     head = Head(*facts)
-    if head.hash != (last or _hash_at(tx, head.revision)):
+    if head.hash != (last or hash_at(tx, head.revision)):
         raise damaged(head.revision, "is not the one that the head of the log names")
     return head
 
@@ -129,7 +130,7 @@ def _move_head(tx: Connection, head: Head, epoch: int, revision: int, hashed: st
 
 def rows_after(tx: Connection, revision: int, limit: int) -> list[LogRow]:
     """At most `limit` rows that follow a revision, ascending. Raises `StoreIntegrity` if one is damaged."""
-    rows, problem = chain_after(tx, revision, _hash_at(tx, revision), limit)
+    rows, problem = chain_after(tx, revision, hash_at(tx, revision), limit)
     if problem is not None:
         raise problem
     return rows
@@ -186,8 +187,8 @@ def rows_newest_first(tx: Connection, *, before: int | None, limit: int) -> list
     return rows[::-1]
 
 
-def _hash_at(tx: Connection, revision: int) -> str | None:
-    """The hash that the row after a revision has to follow."""
+def hash_at(tx: Connection, revision: int) -> str | None:
+    """The hash that the row after a revision has to follow; None if nothing is kept of that revision."""
     if revision == 0:
         return GENESIS
     found = tx.execute(_HASH_AT, {"at": revision}).scalar()

@@ -34,3 +34,8 @@ class Past:
         self._worlds.move_to_end(world.revision)
         while len(self._worlds) > self._size:
             self._worlds.popitem(last=False)
+
+    def forget_before(self, floor: int) -> None:
+        """Let go of what the log does not reach back to any more."""
+        for revision in [held for held in self._worlds if held < floor]:
+            del self._worlds[revision]

@@ -11,11 +11,13 @@ from time import monotonic
 from sqlalchemy import Connection
 
 from coreconfig.errors import CoreConfigError, NotFound, Unavailable
-from coreconfig.server.revisions.checkpoints import load_newest, load_start, rows_between
+from coreconfig.server.revisions.checkpoints import load_start, rows_between
 from coreconfig.server.revisions.keeping import Keeping, Transactions
+from coreconfig.server.revisions.log import read_head, row_at
 from coreconfig.server.revisions.past import Past
 from coreconfig.server.revisions.rows import LogRow
-from coreconfig.server.revisions.steps import Steps, steps_after
+from coreconfig.server.revisions.scrubbing import Scrub
+from coreconfig.server.revisions.steps import newest_world, steps_after
 from coreconfig.server.revisions.world import World
 
 OnAdvance = Callable[[World, World, LogRow], None]
@@ -29,13 +31,20 @@ class Replica:
     A damaged row stops the world before it: `problem` then says which, reads go on with the world that there
     is, and whoever writes refuses with the problem. A database that cannot be reached is a problem too, until
     it can. Looking again is all that is needed for recovery from either.
+
+    Rows that are applied already are read again beside it, so that one that is changed later is a problem
+    too; the world stays as it is then, since it is right and nobody may be sent back.
+
+    Only a greater epoch leads to a world that does not follow from this one: where the database lost
+    revisions that were served here, the world is loaded anew once somebody has begun one.
     """
 
     def __init__(self, database: Transactions, *, poll_interval: float = 1.0) -> None:
         self._database = database
         self._poll_interval = poll_interval
         self.world = World()
-        self.problem: CoreConfigError | None = None
+        self._stuck: CoreConfigError | None = None
+        self._scrub = Scrub(database)
         self._past = Past()
         self._keeping = Keeping(database)
         self._callbacks: list[OnAdvance] = []
@@ -45,8 +54,16 @@ class Replica:
         self._next_round: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
 
+    @property
+    def problem(self) -> CoreConfigError | None:
+        """Why the log cannot be followed or trusted; None while all is well."""
+        return self._stuck or self._scrub.problem
+
     def on_advance(self, callback: OnAdvance) -> None:
-        """Call with (before, after, row) for each row that is applied from now on, on the loop, in order."""
+        """Call with (before, after, row) for each row that is applied from now on, on the loop, in order.
+
+        In a new epoch the row may not be the one after `before`: then the world was loaded anew.
+        """
         self._callbacks.append(callback)
 
     async def start(self) -> None:
@@ -55,7 +72,7 @@ class Replica:
         Raises what the database raises, and `StoreIntegrity` if not even a beginning can be trusted.
         """
         self._loop = asyncio.get_running_loop()
-        self.world, problem = await self._database.reading(_newest_world)
+        self.world, problem = await self._database.reading(newest_world)
         self._report(problem)
         await self._keeping.start()
         self._polling = asyncio.create_task(self._poll(), name="replica")
@@ -109,6 +126,8 @@ class Replica:
                 self._keeping.consider(self.world)
                 return
         self.notice()
+        if row.epoch > self.world.epoch:
+            await self._look(2.0)
         await self.catch_up(row.revision)
 
     async def at(self, revision: int) -> World:
@@ -137,6 +156,7 @@ class Replica:
     async def _poll(self) -> None:
         while True:
             await self._look(None)
+            await self._read_again()
             try:
                 async with asyncio.timeout(self._poll_interval):
                     await self._hint.wait()
@@ -173,10 +193,35 @@ class Replica:
         steps = await self._database.reading(lambda tx: steps_after(tx, before))
         for row, world in steps.taken:
             self._step(row, world)
+        if steps.problem is not None and not steps.taken and await self._begin_again():
+            return True
         self._report(steps.problem)
         if steps.problem is None:
             self._keeping.consider(self.world)
         return steps.more
+
+    async def _read_again(self) -> None:
+        """Some of the rows behind the world, unless the log cannot be read at the moment anyway."""
+        if not isinstance(self._stuck, Unavailable):
+            await self._scrub.step(self.world)
+            self._past.forget_before(self._scrub.floor)
+
+    async def _begin_again(self) -> bool:
+        """Whether the log went on elsewhere in a greater epoch; then this world gives way to that one."""
+        before = self.world
+        found = await self._database.reading(lambda tx: _in_greater_epoch(tx, before))
+        if found is None:
+            return False
+        after, row = found
+        log.warning(
+            "epoch %d began with revision %d; revision %d of epoch %d, which was served here, is not in it",
+            *(row.epoch, row.revision, before.revision, before.epoch),
+        )
+        self.world, self._past = after, Past()
+        self._scrub.begin_again()
+        self._tell(before, after, row)
+        await self._keeping.start()
+        return True
 
     def _step(self, row: LogRow, world: World) -> None:
         before, self.world = self.world, world
@@ -191,11 +236,11 @@ class Replica:
                 log.exception("a follower of the log failed at revision %d", row.revision)
 
     def _report(self, problem: CoreConfigError | None) -> None:
-        if problem is not None and (self.problem is None or str(problem) != str(self.problem)):
+        if problem is not None and (self._stuck is None or str(problem) != str(self._stuck)):
             log.error("revision %d is served and nothing newer: %s", self.world.revision, problem)
-        elif problem is None and self.problem is not None:
+        elif problem is None and self._stuck is not None:
             log.warning("the log can be followed again, at revision %d", self.world.revision)
-        self.problem = problem
+        self._stuck = problem
 
     async def _pause(self, left: float, minimum: int) -> None:
         """Wait for a hint, or a little: another process may be the one that commits."""
@@ -216,14 +261,13 @@ class Replica:
         )
 
 
-def _newest_world(tx: Connection) -> tuple[World, CoreConfigError | None]:
-    """As far as the log is sound."""
-    world, problem, more = load_newest(tx), None, True
-    while more and problem is None:
-        steps: Steps = steps_after(tx, world)
-        world = steps.taken[-1][1] if steps.taken else world
-        problem, more = steps.problem, steps.more
-    return world, problem
+def _in_greater_epoch(tx: Connection, world: World) -> tuple[World, LogRow] | None:
+    """The newest world and its row, if they belong to a greater epoch than this world."""
+    if read_head(tx).epoch <= world.epoch:
+        return None
+    newest, _ = newest_world(tx)
+    row = row_at(tx, newest.revision)
+    return (newest, row) if newest.epoch > world.epoch and row is not None else None
 
 
 def _rebuilt(tx: Connection, nearest: World | None, revision: int) -> list[World]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from coreconfig.errors import NotFound
 from coreconfig.model.keys import parse_key
 from coreconfig.server.access.actions import Action
 from coreconfig.server.access.caller import Caller, caller_of
 from coreconfig.server.access.decisions import WITHHELD, demand, may_read, may_read_whole
+from coreconfig.server.revisions.floor import absent
 from coreconfig.server.revisions.log import LogRow, row_at, rows_newest_first
 from coreconfig.server.web.models import Answer
 from coreconfig.server.web.operations import Operation
@@ -96,9 +97,7 @@ async def show_revision(request: Request) -> Response:
     caller, number = caller_of(request), REVISION.of(request)
     demand(caller, Action.READ_LOG)
     world = await requested_world(request)
-    row = await services_of(request).database.reading(lambda tx: row_at(tx, number))
-    if row is None:
-        raise NotFound(f"there is no revision {number}", code="unknown_revision", revision=world.revision)
+    row = await services_of(request).database.reading(lambda tx: _kept(tx, number))
     seen = [edit for edit in row.edits if may_read(caller, edit["environment"])]
     answer = {
         **_summary(row),
@@ -107,6 +106,13 @@ async def show_revision(request: Request) -> Response:
         "withheld": len(row.edits) - len(seen),
     }
     return json_response(answer, revision=world.revision)
+
+
+def _kept(tx: Connection, number: int) -> LogRow:
+    row = row_at(tx, number)
+    if row is None:
+        raise absent(tx, number)
+    return row
 
 
 def _summary(row: LogRow) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from coreconfig.errors import StoreIntegrity
+from coreconfig.server.revisions.checkpoints import load_newest
 from coreconfig.server.revisions.log import chain_after
 from coreconfig.server.revisions.rows import LogRow
 from coreconfig.server.revisions.world import World
@@ -34,3 +35,16 @@ def steps_after(tx: Connection, world: World, limit: int = BATCH) -> Steps:
     except StoreIntegrity as unfit:
         return Steps(taken, unfit, more=False)
     return Steps(taken, problem, more=problem is None and len(rows) == limit)
+
+
+def newest_world(tx: Connection) -> tuple[World, StoreIntegrity | None]:
+    """The world as far as the log is sound, from the newest checkpoint on, and what stopped it there.
+
+    Raises `StoreIntegrity` if not even a beginning can be trusted.
+    """
+    world, problem, more = load_newest(tx), None, True
+    while more and problem is None:
+        steps: Steps = steps_after(tx, world)
+        world = steps.taken[-1][1] if steps.taken else world
+        problem, more = steps.problem, steps.more
+    return world, problem
