@@ -9,16 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
 
 from coreconfig.errors import Conflict, CoreConfigError, Invalid, StoreIntegrity, Unavailable
 from coreconfig.server.db.database import Database
-from coreconfig.server.db.metadata import metadata
-from coreconfig.server.db.migrations import SCHEMA, configuration, schema_of, upgrade
-from coreconfig.server.revisions.log import read_head
+from coreconfig.server.db.migrations import SCHEMA
 
 HOLD = """
 import sys
@@ -36,17 +30,6 @@ def file(tmp_path: Path) -> Path:
 
 def url(file: Path) -> str:
     return f"sqlite:///{file}"
-
-
-def import_all_tables() -> None:
-    """Every capability's tables, found by their name, so that a new one cannot be forgotten here."""
-    import importlib
-
-    import coreconfig.server
-
-    folder = Path(next(iter(coreconfig.server.__path__)))
-    for found in folder.glob("*/tables.py"):
-        importlib.import_module(f"coreconfig.server.{found.parent.name}.tables")
 
 
 def test_a_second_server_on_the_same_file_is_refused_and_told_who_has_it(file: Path) -> None:
@@ -85,82 +68,6 @@ def test_an_open_that_fails_lets_go_of_the_file(file: Path) -> None:
         assert caught.value.code == "database_newer"
     set_schema(file, SCHEMA)
     Database.open(url(file)).close()
-
-
-def test_a_database_of_a_newer_program_is_refused_with_both_versions_and_left_alone(file: Path) -> None:
-    """The message says what the database has, what this program knows, and what to do."""
-    Database.open(url(file)).close()
-    set_schema(file, "9999")
-    with pytest.raises(Invalid) as caught:
-        Database.open(url(file))
-    assert "schema 9999" in caught.value.message
-    assert f"up to {SCHEMA}" in caught.value.message
-    assert "newer" in caught.value.message
-    with sqlite3.connect(file) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
-    connection.close()
-
-
-def test_an_older_database_is_upgraded_and_keeps_what_it_holds(file: Path) -> None:
-    """Every migration runs on a database that the first schema made."""
-    database = Database.open(url(file))
-    before = database.read(read_head)
-    database.close()
-    file.unlink()
-
-    first = empty(file)
-    first.write(lambda tx: upgrade(tx, "0001"))
-    first.write(
-        lambda tx: tx.execute(text("UPDATE head SET installation = :id"), {"id": before.installation})
-    )
-    first.close()
-    again = Database.open(url(file))
-    assert again.read(schema_of) == SCHEMA
-    assert again.read(read_head) == before
-    again.close()
-
-
-def test_an_older_database_is_left_alone_if_that_was_asked_for(file: Path) -> None:
-    """Without the right to migrate the command that migrates is named."""
-    with pytest.raises(Invalid) as caught:
-        Database.open(url(file), migrate=False)
-    assert caught.value.code == "database_older"
-    assert "coreconfig migrate" in caught.value.message
-    Database.open(url(file)).close()
-    Database.open(url(file), migrate=False).close()
-
-
-def test_a_migration_that_fails_leaves_the_schema_as_it_was(file: Path) -> None:
-    """Schema and data move in one transaction."""
-    database = empty(file)
-
-    def interrupted(tx: Connection) -> None:
-        upgrade(tx)
-        raise LookupError("power failed here")
-
-    with pytest.raises(LookupError):
-        database.write(interrupted)
-    assert database.read(schema_of) is None
-    database.close()
-
-
-def test_the_migrations_make_exactly_the_tables_that_the_program_uses(file: Path) -> None:
-    """What the tables say and what the migrations made do not drift apart."""
-    import_all_tables()
-    database = Database.open(url(file))
-    drift = database.read(lambda tx: compare_metadata(MigrationContext.configure(tx), metadata))
-    database.close()
-    assert drift == []
-
-
-def test_the_schema_that_the_program_names_is_the_last_of_its_migrations(file: Path) -> None:
-    """A migration that nobody runs would be found here."""
-    database = Database.open(url(file))
-    script = database.read(lambda tx: ScriptDirectory.from_config(configuration(tx)))
-    database.close()
-    assert script.get_heads() == [SCHEMA]
-    numbers = [one.revision for one in script.walk_revisions()]
-    assert sorted(numbers, reverse=True) == numbers
 
 
 @pytest.mark.parametrize(
@@ -223,13 +130,5 @@ def test_a_folder_instead_of_a_file_is_said(tmp_path: Path) -> None:
 def set_schema(file: Path, version: str) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+        connection.execute("UPDATE compatibility SET oldest = ?", (version,))
     connection.close()
-
-
-def empty(file: Path) -> Database:
-    """A database without any table yet."""
-    from contextlib import ExitStack
-
-    from coreconfig.server.db.dialects import dialect_of
-
-    return Database(dialect_of(url(file)), ExitStack())

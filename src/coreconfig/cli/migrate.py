@@ -14,17 +14,18 @@ from coreconfig.cli.serve import database_url, not_installed
     envvar="CORECONFIG_DATABASE",
     default="sqlite:///coreconfig.db",
     show_default=True,
-    help="The database; a plain path is an SQLite file.",
+    help="The database; a plain path is an SQLite file, postgresql://user@host/name one on a server.",
 )
 def migrate(*, database: str) -> None:
     """Create the tables of a database, or bring them to this version.
 
-    `coreconfig serve` does the same when it starts; a server that runs on the database has to stop first.
+    `coreconfig serve` does the same when it starts. A server that runs on an SQLite file has to stop first;
+    servers on PostgreSQL go on, and two that migrate at once wait for each other.
     """
     try:
         from coreconfig.server.db.database import Database
     except ModuleNotFoundError as error:
         raise not_installed(error) from error
-    url = database_url(database)
-    Database.open(url, migrate=True).close()
-    click.echo(f"{url} is up to date", err=True)
+    opened = Database.open(database_url(database), migrate=True)
+    opened.close()
+    click.echo(f"{opened.name} is up to date", err=True)

@@ -41,12 +41,18 @@ class Database:
         self._readers = ThreadPoolExecutor(READ_THREADS, "coreconfig-reader")
         self._closed = False
 
+    @property
+    def name(self) -> str:
+        """The database as messages call it; never with a password."""
+        return self._dialect.name
+
     @classmethod
     def open(cls, url: str, *, migrate: bool = True) -> Database:
         """Open, and bring the schema up to date; with `migrate` false ``database_older`` is raised instead.
 
         Raises `Invalid` (``bad_database_url``, ``database_not_supported``, ``database_newer``,
-        ``database_foreign``) and `Conflict` (``database_in_use``: another server has the file).
+        ``database_foreign``, ``database_encoding``, ``postgres_not_installed``) and `Conflict`
+        (``database_in_use``: another server has the file).
         """
         dialect = dialect_of(url)
         with ExitStack() as held:

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from sqlalchemy import BigInteger, Engine, Integer, Text
+from sqlalchemy import BigInteger, Connection, Engine, Integer, Text, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from coreconfig.errors import CoreConfigError, Invalid
 
 READ_THREADS = 4
+
+# Advisory locks belong to a database; any number that nobody else takes will do.
+_MIGRATION_LOCK = int.from_bytes(b"coreconf")
 
 key_text = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that compares by code point: ranges over keys mean what `last_moved` takes them for."""
@@ -75,6 +78,21 @@ def dialect_of(text: str) -> Dialect:
         " or postgresql://user@host/database",
         code="database_not_supported",
     )
+
+
+def lock_schema(tx: Connection) -> None:
+    """Let no other process migrate until this transaction ends, and give migrations the time they need.
+
+    An SQLite transaction that writes is alone from the beginning. Tables in use are waited for shortly only:
+    whoever came after a waiting migration would have to wait as well.
+    """
+    if tx.dialect.name != "postgresql":
+        return
+    tx.execute(
+        text("SELECT set_config('lock_timeout', '0', true), set_config('statement_timeout', '0', true)")
+    )
+    tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+    tx.execute(text("SET LOCAL lock_timeout = '5s'"))
 
 
 def _without_password(text: str) -> str:

@@ -193,6 +193,13 @@ def _is_lost(error: DBAPIError, state: str) -> bool:
 def _prepare_writing(connection: psycopg.Connection[Any], _record: object) -> None:
     from psycopg import IsolationLevel
 
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise Invalid(
+            f"the database stores text as {encoding}, which lacks characters that values may hold: make"
+            " one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+            code="database_encoding",
+        )
     _configure(connection, _WRITING, _DURABLE)
     connection.isolation_level = IsolationLevel.READ_COMMITTED
 

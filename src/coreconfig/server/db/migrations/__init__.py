@@ -1,4 +1,9 @@
-"""The schema through time: Alembic, run from inside the package on the caller's connection."""
+"""The schema through time: Alembic, run from inside the package on the caller's connection.
+
+Several servers may share a database, and not all of them are of one version while they are replaced. So a
+schema first grows (new tables, new columns that may be absent) and loses what nobody uses any more in a later
+version; and the database says which programs may work on it (`tables.compatibility`).
+"""
 
 from __future__ import annotations
 
@@ -9,30 +14,40 @@ from sqlalchemy import Connection, inspect, text
 
 from coreconfig import __version__
 from coreconfig.errors import Invalid
+from coreconfig.server.db.dialects import lock_schema
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest schema that this program knows. Numbers are ordered; a test holds this against the files."""
 
 _VERSIONS = "alembic_version"
+_NO_PROGRAM = "9999"
 
 
 def ensure_schema(tx: Connection, *, migrate: bool = True) -> None:
-    """Bring an empty or older database up to `SCHEMA`, all or nothing.
+    """Bring an empty or older database up to `SCHEMA`, all or nothing; of two who try one waits.
+
+    A newer schema is good enough as long as it says that programs of this one may use it.
 
     Raises `Invalid`: ``database_newer``, ``database_foreign`` (tables of somebody else), ``database_older``
     (only if it may not migrate).
     """
     found = schema_of(tx)
+    if found is None or found < SCHEMA:
+        if migrate:
+            lock_schema(tx)
+        found = schema_of(tx)  # what somebody else made while this one waited
     if found == SCHEMA:
         return
     if found is not None and found > SCHEMA:
+        if oldest_program(tx) <= SCHEMA:
+            return
         raise Invalid(
             f"the database has schema {found}, and this program (CoreConfig {__version__}) knows schemas "
-            f"up to {SCHEMA} only; start the CoreConfig that wrote it, or a newer one, or restore a backup "
-            "made before the upgrade",
+            f"up to {SCHEMA} only, which that one has left behind; start the CoreConfig that wrote it, or a newer "
+            "one, or restore a backup made before the upgrade",
             code="database_newer",
         )
     if not migrate:
@@ -57,6 +72,12 @@ def schema_of(tx: Connection) -> str | None:
             code="database_foreign",
         )
     return None
+
+
+def oldest_program(tx: Connection) -> str:
+    """The lowest schema that a program has to know to work on this database."""
+    said = tx.execute(text("SELECT oldest FROM compatibility WHERE id = 1")).scalar()
+    return _NO_PROGRAM if said is None else str(said)
 
 
 def configuration(tx: Connection) -> Config:
