@@ -309,6 +309,7 @@ class Link:
     # what happened
 
     def _failed(self, failure: CoreConfigError) -> None:
+        first = self.failure is None
         self.failure = failure
         self.refusal = failure if isinstance(failure, REFUSALS) else None
         was_connected, self.connected = self.connected, False
@@ -319,8 +320,16 @@ class Link:
             _log.error("the server refuses this client: %s", failure.message)
             self._tell("error", failure.message, error=failure)
         else:
-            _log.info("not connected: %s", failure.message)
+            # said once: a program that begins on its cache would else look as if it were up to date
+            level = logging.WARNING if first else logging.INFO
+            _log.log(level, "not connected, %s: %s", self._holds(), failure.message)
         self._exchange.changed.notify()
+
+    def _holds(self) -> str:
+        state = self._store.state
+        if state.at is None:
+            return "nothing is there to read but defaults"
+        return f"reads come from the last known good, revision {state.revision}"
 
     def _emitted(self, effect: Emit) -> None:
         if effect.name == "connected":

@@ -91,7 +91,7 @@ class Transport:
             frame = closed.rcvd
             why = f"{frame.code} {frame.reason}".rstrip() if frame else "without a goodbye"
             raise Unavailable(
-                f"the server at {self._options.url} closed the stream: {why}", code="closed"
+                f"the server at {self._options.url} closed the stream ({why})", code="closed"
             ) from None
         except WebSocketException as error:
             raise ProtocolError(f"what answers at {self._options.url} is no CoreConfig: {error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from difflib import get_close_matches
 from typing import Any
 
 from coreconfig.errors import Invalid, Issue
@@ -311,7 +312,11 @@ def check_name_of(what: str, value: Any, key: str) -> Iterator[Issue]:
 def _unknown_members(said: Mapping[str, Any], known: tuple[str, ...], prefix: str) -> Iterator[Issue]:
     for name in said:
         if name not in known:
-            yield Issue("unknown_member", f"{name!r} is none of {', '.join(known)}", key=f"{prefix}{name}")
+            near = get_close_matches(str(name), known, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            yield Issue(
+                "unknown_member", f"{name!r} is none of {', '.join(known)}{meant}", key=f"{prefix}{name}"
+            )
 
 
 def _a(value: Any) -> str:

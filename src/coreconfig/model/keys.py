@@ -197,7 +197,12 @@ def _scan(text: object, what: str, *, wildcards: bool) -> Iterator[tuple[str, bo
 
 
 def _misspelt(text: str, position: int, what: str) -> str:
-    hint = "put segments with other characters than A-Z a-z 0-9 _ - into double quotes"
+    if not text:
+        return f"a {what} is not empty"
+    if position >= len(text) or text[position] == ".":
+        hint = "there is an empty segment between two dots or at an end"
+    else:
+        hint = "put segments with other characters than A-Z a-z 0-9 _ - into double quotes"
     return f"{what} {text[:600]!r} cannot be read at character {position + 1}: {hint}"
 
 

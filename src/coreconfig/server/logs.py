@@ -46,7 +46,7 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [out]
     root.setLevel(level.upper())
-    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     library = logging.getLogger("uvicorn.error")
     library.setLevel(max(logging.WARNING, root.level))
     library.addFilter(_no_false_alarm)
@@ -61,7 +61,7 @@ def _last_steps() -> list[Processor]:
     """A traceback is plain text: with local variables it would show values and secrets."""
     people = sys.stderr.isatty()
     renderer: Processor = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        structlog.dev.ConsoleRenderer(pad_event_to=0, exception_formatter=structlog.dev.plain_traceback)
         if people
         else structlog.processors.JSONRenderer()
     )

@@ -76,8 +76,14 @@ def _events(text: str, builder: Builder) -> Iterator[Any]:
     try:
         yield from parser.parse(text)
     except MarkedYAMLError as error:
-        problem = " ".join(part for part in (error.context, error.problem) if part)
-        builder.refuse("yaml_syntax", problem, error.problem_mark or error.context_mark)
+        builder.refuse("yaml_syntax", _problem(error), error.problem_mark or error.context_mark)
+
+
+def _problem(error: Any) -> str:
+    """What the parser says, or a plain word for what people meet most."""
+    if "'\\t'" in (error.problem or ""):
+        return "a tab stands where only spaces may indent"
+    return " ".join(part for part in (error.context, error.problem) if part)
 
 
 def _mark(found: re.Match[str]) -> Mark:
