@@ -140,7 +140,7 @@ class _ConfigResolution:
         parts = parse(text)
         if len(parts) == 1:
             return self._follow(parts[0], trail, spliced=False)
-        spliced = "".join(_as_text(self._follow(part, trail, spliced=True)) for part in parts)
+        spliced = _joined([(part, _as_text(self._follow(part, trail, spliced=True))) for part in parts])
         if len(spliced.encode()) > MAX_STRING_BYTES:
             raise UnresolvedReferences(
                 f"with its references spliced in the string has more than {MAX_STRING_BYTES} bytes",
@@ -155,16 +155,26 @@ class _ConfigResolution:
         _check_trail(path, trail)
         target = get_at(self._tree, path)
         if target is MISSING:
-            raise UnresolvedReferences(
-                f"{part} leads nowhere: there is no such key", code="reference_dangling"
-            )
-        if spliced and any(reference.scheme != "config" for reference in references_in(target)):
+            onward = Reference("config", format_key(self._onward(part, path, trail)))
+            return self._follow(onward, (*trail, path), spliced=spliced)
+        value = self.value_of(target, (*trail, path))
+        if spliced and any(reference.scheme != "config" for reference in references_in(value)):
             raise UnresolvedReferences(
                 f"{part} stands inside a longer string and its target holds a ${{vault:}} or ${{env:}}"
                 " reference; refer to it as the whole value",
                 code="reference_spliced",
             )
-        return self.value_of(target, (*trail, path))
+        return value
+
+    def _onward(self, part: Part, path: Path, trail: tuple[Path, ...]) -> Path:
+        """Where a key leads that lies below a reference; readers find it there as well."""
+        for length in range(1, len(path)):
+            above = get_at(self._tree, path[:length])
+            parts = parse(above) if type(above) is str else []
+            if len(parts) == 1 and isinstance(parts[0], Reference) and parts[0].scheme == "config":
+                _check_trail(path[:length], trail)
+                return parse_key(parts[0].name) + path[length:]
+        raise UnresolvedReferences(f"{part} leads nowhere: there is no such key", code="reference_dangling")
 
 
 def _check_trail(path: Path, trail: tuple[Path, ...]) -> None:
@@ -176,6 +186,21 @@ def _check_trail(path: Path, trail: tuple[Path, ...]) -> None:
         raise UnresolvedReferences(
             f"references are chained deeper than {MAX_REFERENCE_DEPTH}: {chain}", code="reference_too_deep"
         )
+
+
+def _joined(pieces: list[tuple[Part, str]]) -> str:
+    """The pieces as one text in which nothing has become a reference, or an escape, by standing together."""
+    joined = ""
+    for part, text in pieces:
+        if joined.endswith("$") and text.startswith(("{", "${")):
+            if isinstance(part, Reference) and part.scheme != "config":
+                raise UnresolvedReferences(
+                    f"the text before {part} ends with $, which would make a literal of it",
+                    code="reference_spliced",
+                )
+            joined += "$"
+        joined += text
+    return joined
 
 
 def _as_text(value: Any) -> str:

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coreconfig.model.references import parse, referring_leaves, resolve_config, resolve_environment
+from coreconfig.model.references import (
+    Reference,
+    parse,
+    referring_leaves,
+    resolve_config,
+    resolve_environment,
+)
 
 
 def resolved(tree):
@@ -45,6 +51,33 @@ def test_references_inside_arrays_and_through_references_are_followed():
     assert tree["list"] == ["end"]
 
 
+def test_a_key_below_a_reference_is_referred_to_like_any_other():
+    """What a reader finds at a key, a reference finds there too."""
+    tree, issues = resolved(
+        {"a": "${config:b.c.d}", "b": "${config:e}", "e": {"c": "${config:f}"}, "f": {"d": 1}}
+    )
+    assert issues == []
+    assert tree["a"] == tree["b"]["c"]["d"] == 1
+
+
+@given(st.lists(st.text(st.sampled_from("${}env:A"), max_size=4), min_size=1, max_size=3), st.text("${}A"))
+def test_texts_that_stand_together_make_no_reference_that_nobody_wrote(texts, end):
+    """What the process reads in the end is what each of the parts says by itself, one after the other."""
+
+    def read(text):
+        finished, _ = resolve_environment({"t": text}, {"A": "!"}, ["A"])
+        return finished["t"]
+
+    parts = [text for text in texts if not any(isinstance(p, Reference) for p in parse(text))]
+    tree = {f"p{number}": text for number, text in enumerate(parts)}
+    tree["all"] = "".join(f"${{config:p{number}}}" for number in range(len(parts))) + "|" + end
+    if any(isinstance(part, Reference) for part in parse("|" + end)):
+        return
+    whole, issues = resolved(tree)
+    assert issues == []
+    assert read(whole["all"]) == "".join(map(read, parts)) + read("|" + end)
+
+
 @pytest.mark.parametrize(
     ("tree", "code"),
     [
@@ -54,6 +87,10 @@ def test_references_inside_arrays_and_through_references_are_followed():
         ({"a": {"b": "${config:a}"}}, "reference_cycle"),
         ({f"k{i}": f"${{config:k{i + 1}}}" for i in range(12)} | {"k12": 1}, "reference_too_deep"),
         ({"a": "x${config:b}", "b": "${vault:s}"}, "reference_spliced"),
+        ({"a": "x${config:b}", "b": "${config:c}", "c": "${vault:s}"}, "reference_spliced"),
+        ({"a": "${config:b}${vault:s}", "b": "$"}, "reference_spliced"),
+        ({"a": "${config:b.c.d}", "b": "${config:e}", "e": {"c": {}}}, "reference_dangling"),
+        ({"a": "${config:b.c}", "b": "${config:a}"}, "reference_cycle"),
         ({"a": "${config:not a key}"}, "bad_key"),
     ],
 )
