@@ -10,6 +10,7 @@ may know (`coreconfig.server.web.services`).
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def build(settings: Settings) -> Services:
         proposals=Proposals(database, replica),
         views=views,
         instances=instances,
-        rows=InstanceRows(database, instances, "local"),
+        rows=InstanceRows(database, instances, f"server-{secrets.token_hex(4)}"),
         exchange=exchange,
         hub=Hub(exchange, metrics, admission=Admission(settings.admission_rate)),
     )

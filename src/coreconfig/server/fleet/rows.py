@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, or_, select
 
 from coreconfig.errors import CoreConfigError
+from coreconfig.server.db.replacing import Columns, replace_rows
 from coreconfig.server.fleet.instances import Health, Instance, InstanceKey, Instances, Nack, Running
 from coreconfig.server.fleet.tables import fleet_instance
 
@@ -74,10 +75,12 @@ class InstanceRows:
 
 def save_rows(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Put rows in place of those of the same instances."""
-    keys = [{f"the_{name}": row[name] for name in InstanceKey._fields} for row in rows]
-    wanted = [fleet_instance.c[name] == bindparam(f"the_{name}") for name in InstanceKey._fields]
-    tx.execute(delete(fleet_instance).where(*wanted), keys)
-    tx.execute(insert(fleet_instance), list(rows))
+    replace_rows(tx, fleet_instance, rows, _gives_way)
+
+
+def _gives_way(old: Columns, new: Columns) -> ColumnElement[bool]:
+    """That a session has ended must not hide the next one, which may have begun at another server by now."""
+    return or_(new.left_at.is_(None), new.session == old.session)
 
 
 def find_rows(tx: Connection, instance: str) -> list[Instance]:

@@ -46,8 +46,8 @@ def ensure_schema(tx: Connection, *, migrate: bool = True) -> None:
             return
         raise Invalid(
             f"the database has schema {found}, and this program (CoreConfig {__version__}) knows schemas "
-            f"up to {SCHEMA} only, which that one has left behind; start the CoreConfig that wrote it, or a newer "
-            "one, or restore a backup made before the upgrade",
+            f"up to {SCHEMA} only, which that one has left behind; start the CoreConfig that wrote it, or "
+            "a newer one, or restore a backup made before the upgrade",
             code="database_newer",
         )
     if not migrate:
