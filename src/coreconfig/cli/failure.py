@@ -28,6 +28,7 @@ HINTS = {
     "denied": "ask an administrator for a token that may do this",
     "unreachable": "start a server with `coreconfig serve`, or name one with `--url` or `CORECONFIG_URL`",
     "unknown_environment": "`coreconfig env list` shows the environments",
+    "unknown_service": "`coreconfig env list` shows the services too",
     "key_not_found": "`coreconfig show ENV[/SERVICE]` lists the keys",
     "conflict": "read the value again, then decide anew",
     "inherits_unknown": "apply the parent too, in the same command",
