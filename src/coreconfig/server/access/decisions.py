@@ -122,6 +122,13 @@ def demand(caller: Caller, action: Action, target: Target = Target()) -> None:  
         raise refusal(caller, action, target)
 
 
+def absence(caller: Caller, error: NotFound) -> NotFound:
+    """What a caller is told of something that is not there: a service not which others there are."""
+    if caller.kind == "service" and error.code == "unknown_service":
+        return NotFound(f"there is no service {caller.service!r} that this token may see", code=error.code)
+    return error
+
+
 def demand_read(caller: Caller, environment: str, service: str | None = None, path: Path = ()) -> None:
     """Raise unless the caller may read resolved values there; for the root, any of them."""
     demand(caller, Action.READ_CONFIGURATION, Target(environment, service, path))

@@ -10,10 +10,10 @@ from typing import Final, Literal, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from coreconfig import __version__
-from coreconfig.errors import CoreConfigError, StoreIntegrity, Unavailable
+from coreconfig.errors import CoreConfigError, NotFound, StoreIntegrity, Unavailable
 from coreconfig.server.access.actions import Action, Target
 from coreconfig.server.access.caller import Caller
-from coreconfig.server.access.decisions import Concealed, Refused, demand
+from coreconfig.server.access.decisions import Concealed, Refused, absence, demand
 from coreconfig.server.audit.guard import record_refusal
 from coreconfig.server.delivery.keys import ViewKey
 from coreconfig.server.delivery.session import Settled
@@ -104,7 +104,10 @@ class Exchange:
         world = self.replica.world
         if hello.have is not None and hello.have.epoch == world.epoch:
             await self._try_to_reach(hello.have.revision)
-        view = await self.views.live(ViewKey(hello.environment, hello.service))
+        try:
+            view = await self.views.live(ViewKey(hello.environment, hello.service))
+        except NotFound as error:
+            raise absence(caller, error) from None
         self.aim(view)
         return view
 

@@ -15,12 +15,13 @@ from coreconfig.model.resolution import (
     Contribution,
     Layer,
     explain,
+    fold,
     layers_of,
+    narrowed,
     origin_at,
     resolve_with_origins,
 )
-from coreconfig.model.trees import MISSING, Tree, leaves, plain
-from coreconfig.model.views import resolved_at
+from coreconfig.model.trees import MISSING, Tree, is_object, leaves, plain
 from coreconfig.server.access.caller import Caller
 from coreconfig.server.access.decisions import WITHHELD
 from coreconfig.server.delivery.keys import ViewKey
@@ -59,11 +60,25 @@ def reference_chain(environments: Environments, key: ViewKey, path: Path) -> lis
     return list(_links(layers, path, MAX_REFERENCE_DEPTH))
 
 
-def value_at(environments: Environments, key: ViewKey, path: Path) -> Any:
-    """What the layers fold to at a key, references as they are written; `MISSING` where nothing is."""
+def value_at(environments: Environments, key: ViewKey, path: Path) -> tuple[Any, bool]:
+    """What the layers fold to at a key, `MISSING` where nothing is; and whether a reference is in play.
+
+    References are as they are written. One that stands above the key decides what is at it, too.
+    """
     if key.environment not in environments:
-        return MISSING
-    return resolved_at(layers_of(environments, key.environment, key.service, must_know=False), path)
+        return MISSING, False
+    at, value = _standing(layers_of(environments, key.environment, key.service, must_know=False), path)
+    return (value if at == path else MISSING), is_referring(value)
+
+
+def _standing(layers: Sequence[Layer], path: Path) -> tuple[Path, Any]:
+    """What the fold gives at a path, or the leaf above it that stands in its way, with its own path."""
+    node: Any = fold([narrowed(layer.tree, path) for layer in layers])
+    for length, segment in enumerate(path):
+        if not is_object(node):
+            return path[:length], node
+        node = node.get(segment, MISSING)
+    return path, node
 
 
 def layer_json(layer: Layer) -> dict[str, str | None]:
@@ -100,14 +115,16 @@ def is_referring(value: Any) -> bool:
 
 
 def _is_open(caller: Caller, one: Contribution) -> bool:
+    if caller.kind != "service" and not caller.covers(one.at):
+        return False
     return caller.in_scope(one.layer.environment) or (one.effective and one.operation == "SET")
 
 
 def _links(layers: Sequence[Layer], path: Path, depth: int) -> Iterator[Link]:
-    value = resolved_at(layers, path)
-    if value is MISSING or depth == 0 or not is_referring(value):
+    at, value = _standing(layers, path)
+    if depth == 0 or not is_referring(value):
         return
     for target in dict.fromkeys(config_references(value)):
-        there = resolved_at(layers, target)
-        yield Link(path, target, there)
-        yield from _links(layers, target, depth - 1)
+        there, found = _standing(layers, target)
+        yield Link(at, target, found if there == target else MISSING)
+        yield from _links(layers, target + path[len(at) :], depth - 1)

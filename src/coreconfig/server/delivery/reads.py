@@ -10,13 +10,13 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from coreconfig.errors import KeyNotFound
-from coreconfig.model.environments import Environments
+from coreconfig.errors import KeyNotFound, NotFound
+from coreconfig.model.environments import Environments, known_services
 from coreconfig.model.keys import Path, format_key
 from coreconfig.model.resolution import Contribution
 from coreconfig.model.trees import MISSING, Tree, flatten, get_at, plain, restricted
 from coreconfig.server.access.caller import Caller, caller_of
-from coreconfig.server.access.decisions import cut, demand_read, may_read_whole
+from coreconfig.server.access.decisions import absence, cut, demand_read, may_read_whole
 from coreconfig.server.delivery import explaining
 from coreconfig.server.delivery.answering import Kept, answer
 from coreconfig.server.delivery.authors import LastEdit, last_edit
@@ -109,7 +109,7 @@ async def read_history(request: Request) -> Response:
     demand_read(caller, key.environment, key.service, path)
     limit, before = LIMIT.of(request), BEFORE.of(request)
     world = await requested_world(request)
-    explaining.demand_view(world.environments, key)
+    _demand_view(caller, world.environments, key)
     rows = await services_of(request).database.reading(
         lambda tx: history(tx, key.environment, key.service, path, before=before, limit=limit)
     )
@@ -126,21 +126,37 @@ def key_of(request: Request) -> ViewKey:
     return ViewKey(ENV.of(request), service)
 
 
+def _demand_view(caller: Caller, environments: Environments, key: ViewKey) -> None:
+    try:
+        explaining.demand_view(environments, key)
+    except NotFound as error:
+        raise absence(caller, error) from None
+
+
 def _services(request: Request) -> ReadServices:
     return cast("ReadServices", services_of(request))
 
 
 async def _reading(request: Request, key: ViewKey) -> Reading:
     """The state that the request asks for: of the past with ``?at=``, else the newest that is new enough."""
+    try:
+        return await _found(request, key)
+    except NotFound as error:
+        raise absence(caller_of(request), error) from None
+
+
+async def _found(request: Request, key: ViewKey) -> Reading:
     services = _services(request)
     world = await requested_world(request)
-    if AT.of(request) is not None and world.revision != services.replica.world.revision:
-        state = await services.views.at(key, world.revision)
-        return Reading(key, state, world.epoch, world.revision, world.environments, None)
-    view = await services.views.live(key)
-    at = view.position  # no await from here on: the view, its position and the world belong together
-    world = services.replica.world
-    return Reading(key, view.state, at.epoch, at.revision, world.environments, view.frames)
+    if AT.of(request) is None or world.revision == services.replica.world.revision:
+        view = await services.views.live(key)
+        at = view.position  # no await from here on: the view, its position and the world belong together
+        newest = services.replica.world
+        if AT.of(request) in (None, at.revision):
+            return Reading(key, view.state, at.epoch, at.revision, newest.environments, view.frames)
+    # also where the world went on while the view was built
+    state = await services.views.at(key, world.revision)
+    return Reading(key, state, world.epoch, world.revision, world.environments, None)
 
 
 async def _whole(request: Request, reading: Reading, *, flat: bool) -> Response:
@@ -183,10 +199,8 @@ async def _key_etag(request: Request, key: ViewKey, path: Path) -> str:
     """
     services, at = _services(request), AT.of(request)
     world = services.replica.world
-    if at is not None and at != world.revision:
-        return f"{(await services.replica.at(at)).epoch}-{at}"
     etag = await services.database.reading(
-        lambda tx: key_etag(tx, world.epoch, key.environment, key.service, path)
+        lambda tx: key_etag(tx, world.epoch, key.environment, key.service, path, until=at)
     )
     await services.replica.catch_up(int(etag.partition("-")[2]))
     return etag
@@ -240,9 +254,11 @@ async def _value(request: Request, key: ViewKey, path: Path, revision: int) -> A
     """What lay at a key at a revision; only where references are in play the whole view is built for it."""
     services = _services(request)
     world = await services.replica.at(revision)
-    value = explaining.value_at(world.environments, key, path)
-    if value is MISSING or not explaining.is_referring(value):
+    value, refers = explaining.value_at(world.environments, key, path)
+    if not refers:
         return value
+    if key.service not in known_services(world.environments, key.environment):
+        key = ViewKey(key.environment)  # before it was declared it would have seen the base
     return get_at((await services.views.at(key, revision)).tree, path)
 
 

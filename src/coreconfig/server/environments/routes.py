@@ -95,7 +95,8 @@ async def show_environment(request: Request) -> Response:
     world = await requested_world(request)
     environment = environment_in(world.environments, name)
     document = _cut_document(caller, environment)
-    etag = etag_of(json.encode([document, environment.status]))
+    # the order of members depends on how this process came by them, and says nothing
+    etag = etag_of(json.encode([document, environment.status], ordered=True))
     body = json.encode({"revision": world.revision, "environment": document, "status": environment.status})
     return encoded_response(request, body, world=world, etag=etag)
 
