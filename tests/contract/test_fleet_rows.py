@@ -41,6 +41,14 @@ def test_a_late_farewell_does_not_hide_the_session_that_followed(database: Datab
     assert found(database, "i1") == [gone]
 
 
+def test_what_no_database_can_hold_does_not_hold_up_the_rows_of_others(database: Database) -> None:
+    """A program that calls itself something impossible is shown with the nearest that is possible."""
+    odd = replace(instance("i1"), app_version="1\0", cohort="\0", running=Running(1, 1, "\0", "\0"))
+    save(database, "a", odd, instance("i2"))
+    assert found(database, "i1")[0].app_version == "1\ufffd"
+    assert found(database, "i2") == [instance("i2")]
+
+
 def test_two_servers_that_write_the_same_instances_at_once_do_not_disturb_each_other(
     database: Database,
 ) -> None:

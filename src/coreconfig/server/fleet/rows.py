@@ -97,16 +97,16 @@ def row_of(instance: Instance, replica: str) -> dict[str, Any]:
         "replica": replica,
         "session": instance.session,
         "link": instance.link,
-        "cohort": instance.cohort,
+        "cohort": _storable(instance.cohort) if instance.cohort is not None else None,
         "labels": _text(instance.labels),
-        "app_version": instance.app_version,
-        "sdk": instance.sdk,
+        "app_version": _storable(instance.app_version),
+        "sdk": _storable(instance.sdk),
         "connected_at": instance.connected_at,
         "left_at": instance.left_at,
         "epoch": running.epoch if running else None,
         "revision": running.revision if running else None,
-        "digest": running.digest if running else None,
-        "overlay": running.overlay if running else None,
+        "digest": _storable(running.digest) if running else None,
+        "overlay": _storable(running.overlay) if running and running.overlay is not None else None,
         "last_nack": _text(instance.last_nack) if instance.last_nack else None,
         "health": _text(instance.health) if instance.health else None,
     }
@@ -129,6 +129,11 @@ def instance_of(row: RowMapping) -> Instance:
         health=msgspec.json.decode(row["health"], type=Health) if row["health"] else None,
         left_at=row["left_at"],
     )
+
+
+def _storable(text: str) -> str:
+    """What an instance says of itself is anything; a NUL in it must not hold up the rows of others."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _text(value: Any) -> str:

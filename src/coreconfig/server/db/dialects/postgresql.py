@@ -122,6 +122,8 @@ class PostgreSQL:
         text = str(error.orig).strip().replace("\n", "; ")
         if _is_lost(error, state):
             return self._lost(text, state, committing=committing)
+        if not state and isinstance(error.orig, _data_error()):
+            return Invalid("text with a NUL character cannot be stored or looked for", code="bad_text")
         if state == "53100":
             return StorageFull(
                 f"the disk of {self.name} is full, so nothing was stored ({text}); free some space there and"
@@ -179,6 +181,13 @@ def _bad_address() -> Invalid:
         " with %40 for an @ in a name or a password",
         code="bad_database_url",
     )
+
+
+def _data_error() -> type[Exception]:
+    """What the driver raises for text that the product cannot hold, before it is sent."""
+    from psycopg import DataError
+
+    return DataError
 
 
 def _is_lost(error: DBAPIError, state: str) -> bool:
