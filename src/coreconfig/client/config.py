@@ -34,7 +34,14 @@ REQUIRED: Final = _Required()
 
 
 class Reads(Mapping[str, Any]):
-    """All ways to read. Values handed out are independent copies: nobody can change the snapshot with them.
+    """All ways to read. What is done to a value handed out reaches neither the snapshot nor the next read.
+
+    A value that can be changed is the reader's own copy, with one exception: `get_typed` hands out the same
+    pydantic model (or list, dict or tuple that has models in it) again, as long as it equals what the
+    configuration says. Once somebody has changed his instance, in whatever depth, it stays as he made it, and
+    the next read gets another one; those who had the same one before see the change, so copy a model with
+    ``model_copy(deep=True)`` before changing it. Changes to an equal value of another type (``True`` to
+    ``1``) are not noticed.
 
     Iteration and length are about leaf keys, ``[]`` and ``in`` about any node.
     """
@@ -153,7 +160,8 @@ class Reads(Mapping[str, Any]):
         """The node at a key as an instance of a type, or as JSON that a JSON Schema accepts.
 
         `kind` is a pydantic model, dataclass, TypedDict, msgspec.Struct, builtin type, annotation, or a JSON
-        Schema. Raises `ConfigValidationError` with every issue, and what `get` raises.
+        Schema. Whose the instance is says `Reads`. Raises `ConfigValidationError` with every issue, and what
+        `get` raises.
         """
         try:
             make, _ = self._state.instances[key][id(kind) if type(kind) is dict else kind]

@@ -23,7 +23,7 @@ import msgspec
 from coreconfig.client.typed.copies_of_instances import NoPlan, write_dataclass, write_model, write_struct
 from coreconfig.client.typed.copy_code import Copier, CopyCode
 
-_CONSTANT = (
+CONSTANT = (
     type(None),
     bool,
     int,
@@ -47,6 +47,7 @@ _CONSTANT = (
     ipaddress.IPv6Network,
     type,
 )
+"""What nobody can change."""
 _CONSTANT_HOMES = frozenset({"pydantic.types", "pydantic.networks", "pydantic_core._pydantic_core"})
 """Where pydantic's own value types live (secret strings, URLs); none of them can be changed."""
 
@@ -85,7 +86,7 @@ class _Planner:
 
     def write(self, value: Any) -> str | None:
         """An expression for an independent copy; None for what needs none."""
-        if isinstance(value, _CONSTANT):
+        if isinstance(value, CONSTANT):
             return None
         if id(value) in self._above:
             raise NoPlan("it contains itself")
@@ -134,7 +135,7 @@ def _copier(value: Any, above: frozenset[int]) -> Copier | None:
 
 
 def _is_flat(members: Iterable[Any]) -> bool:
-    return all(isinstance(member, _CONSTANT) for member in members)
+    return all(isinstance(member, CONSTANT) for member in members)
 
 
 _Writer = Callable[[Any, _Planner], str | None]

@@ -70,7 +70,7 @@ def write_model(value: Any, planner: Planner) -> str | None:
     with the same layout and plain assignment, and takes its real class at the end.
     """
     cls = type(value)
-    if _slots(cls) - {*_MODEL_SLOTS, "__weakref__"}:
+    if slots_of(cls) - {*_MODEL_SLOTS, "__weakref__"}:
         raise NoPlan("a model with slots of its own")
     members, code = vars(value), planner.code
     written = {name: planner.write(getattr(value, name)) for name in _BESIDE_MEMBERS}
@@ -126,7 +126,7 @@ def _set_all(
 def _attributes(value: Any) -> list[str]:
     """The names that hold the state of a dataclass instance, in the order in which they were set."""
     cls = type(value)
-    slots = sorted(_slots(cls) - {"__dict__", "__weakref__"})
+    slots = sorted(slots_of(cls) - {"__dict__", "__weakref__"})
     own = vars(value) if hasattr(value, "__dict__") else {}
     names = [*own, *(name for name in slots if hasattr(value, name))]
     for fault in _faults(cls, names, slots, own):
@@ -143,7 +143,8 @@ def _faults(cls: type, names: Iterable[str], slots: Iterable[str], own: Iterable
         yield "an attribute that is no identifier"
 
 
-def _slots(cls: type) -> set[str]:
+def slots_of(cls: type) -> set[str]:
+    """The names of all slots of a class and of those above it."""
     found: set[str] = set()
     for base in cls.__mro__:
         slots = vars(base).get("__slots__", ())

@@ -4,8 +4,9 @@ There are two memories. Each state of the client has a memo of what was read fro
 without looking at the tree. `TypedReads` outlives the states: where a new state has the very same node at a
 key, nothing is converted again.
 
-An instance that nobody can change (a number, a frozen dataclass of texts) is handed to everybody; of any
-other each reader gets a copy, so that nobody can spoil what the next one gets.
+An instance that nobody can change (a number, a frozen dataclass of texts) is handed to everybody. Of a
+pydantic model everybody gets the same instance until somebody has changed it, and then another one (see
+`sharing`). Of anything else each reader gets a copy. So nobody can spoil what the next one gets.
 """
 
 from __future__ import annotations
@@ -13,20 +14,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from threading import Lock
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 from coreconfig.client.typed.conversion import convert
 from coreconfig.client.typed.copies import plan_copies
 from coreconfig.client.typed.copies_of_instances import NoPlan
+from coreconfig.client.typed.sharing import NotShared, is_shared, shared
 from coreconfig.model.schemas import schema_text
 
 T = TypeVar("T")
 
 Make = Callable[[], Any]
-"""Gives an instance that is the reader's own, or one that nobody can change."""
+"""Gives an instance equal to the one that was converted."""
 Memo = dict[str, dict[Any, tuple[Make, Any]]]
 """What was read from one state: by key, then by `memo_name` of the target. The target is held beside it, so
 that no other one can get its id meanwhile."""
+
+
+class _Kept(NamedTuple):
+    """What was made of a node."""
+
+    node: Any
+    copies: Make
+    """Gives an instance that is the caller's own, or one that nobody can change."""
+    reads: Make
+    """The same, but for models, of which it gives one that nobody has changed."""
+
 
 LIMIT = 1024
 _TARGETS = 32
@@ -46,7 +59,7 @@ class TypedReads:
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._lock = Lock()
-        self._kept: dict[tuple[str, Any], tuple[Any, Make]] = {}
+        self._kept: dict[tuple[str, Any], _Kept] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -60,32 +73,34 @@ class TypedReads:
 
         Raises what `convert` raises.
         """
-        make = self.copies(node, key, target)
+        make = self._made(node, key, target).reads
         if _is_hashable(name := memo_name(target)):
             self._remember(memo, key, name, (make, target))
         return make()
 
     def copies(self, node: Any, key: str, target: Any) -> Make:
-        """What gives instances of the target made of this node, which must never change in place.
+        """What gives independent instances of the target made of this node, which must never change in place.
 
         Raises what `convert` raises.
         """
-        name = ("schema", schema_text(target)) if type(target) is dict else target
-        if not _is_hashable(name):
-            return partial(convert, node, target, key)
-        known = self._kept.get((key, name))
-        if known is not None and known[0] is node:
-            return known[1]
-        make = _make(node, key, target)
-        self._keep((key, name), (node, make))
-        return make
+        return self._made(node, key, target).copies
 
     def drop_stale(self, node_at: Callable[[str], Any]) -> None:
         """Forget what was made of nodes that are gone; `node_at` gives the present node of a key."""
         with self._lock:
-            stale = [entry for entry, (node, _) in self._kept.items() if node_at(entry[0]) is not node]
+            stale = [entry for entry, kept in self._kept.items() if node_at(entry[0]) is not kept.node]
             for entry in stale:
                 del self._kept[entry]
+
+    def _made(self, node: Any, key: str, target: Any) -> _Kept:
+        name = ("schema", schema_text(target)) if type(target) is dict else target
+        if not _is_hashable(name):
+            return _converting(node, key, target)
+        kept = self._kept.get((key, name))
+        if kept is None or kept.node is not node:
+            kept = _converted(node, key, target)
+            self._keep((key, name), kept)
+        return kept
 
     def _remember(self, memo: Memo, key: str, name: Any, made: tuple[Make, Any]) -> None:
         if len(memo) >= self._limit:
@@ -95,7 +110,7 @@ class TypedReads:
             by_name.clear()
         by_name[name] = made
 
-    def _keep(self, entry: tuple[str, Any], kept: tuple[Any, Make]) -> None:
+    def _keep(self, entry: tuple[str, Any], kept: _Kept) -> None:
         with self._lock:
             self._kept.pop(entry, None)
             while len(self._kept) >= self._limit:
@@ -103,13 +118,29 @@ class TypedReads:
             self._kept[entry] = kept
 
 
-def _make(node: Any, key: str, target: Any) -> Make:
+def _converting(node: Any, key: str, target: Any) -> _Kept:
+    again = partial(convert, node, target, key)
+    return _Kept(node, again, again)
+
+
+def _converted(node: Any, key: str, target: Any) -> _Kept:
     instance = convert(node, target, key)
     try:
         copier = plan_copies(instance)
     except NoPlan:
-        return partial(convert, node, target, key)
-    return (lambda: instance) if copier is None else copier
+        return _converting(node, key, target)
+    if copier is None:
+        return _Kept(node, lambda: instance, lambda: instance)
+    return _Kept(node, copier, _reads(instance, copier))
+
+
+def _reads(instance: Any, copier: Make) -> Make:
+    if not is_shared(instance):
+        return copier
+    try:
+        return shared(copier)
+    except NotShared:
+        return copier
 
 
 def _is_hashable(target: Any) -> bool:
