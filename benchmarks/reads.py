@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import httpx2
+import msgspec
 from pydantic import BaseModel
 
 from benchmarks.figures import Figure, compare, per_iteration
@@ -16,6 +17,11 @@ from coreconfig.testing.server import InProcessServer
 
 CONFIGURATION = {
     "risk": {"maxPositionSize": 100000, "dailyLossLimit": 10000, "enabled": True, "currency": "EUR"},
+    "ai": {
+        "primary": {"model": "large", "temperature": 0.2, "timeoutSeconds": 30},
+        "fallback": {"model": "small", "temperature": 0.7, "timeoutSeconds": 10},
+        "order": ["primary", "fallback"],
+    },
     **{f"group{i}": {f"key{j}": j for j in range(20)} for i in range(50)},
 }
 
@@ -49,6 +55,40 @@ class LimitsModel(BaseModel):
     currency: str
 
 
+class LimitsStruct(msgspec.Struct):
+    """The same as a Struct."""
+
+    maxPositionSize: int  # noqa: N815  # the names of the configuration
+    dailyLossLimit: int  # noqa: N815  # the same
+    enabled: bool
+    currency: str
+
+
+class LimitsDict(TypedDict):
+    """The same as a TypedDict."""
+
+    maxPositionSize: int
+    dailyLossLimit: int
+    enabled: bool
+    currency: str
+
+
+class Provider(BaseModel):
+    """A model inside of another one."""
+
+    model: str
+    temperature: float
+    timeoutSeconds: int  # noqa: N815  # the names of the configuration
+
+
+class Providers(BaseModel):
+    """Models and a list inside of a model."""
+
+    primary: Provider
+    fallback: Provider
+    order: list[str]
+
+
 SCHEMA = {"type": "object", "required": ["maxPositionSize"], "properties": {"enabled": {"type": "boolean"}}}
 
 
@@ -79,15 +119,18 @@ def _reads(config: CoreConfig) -> Iterator[Figure]:
         bound=4,
         rounds=15,
     )
-    for what, target in (
-        ("frozen dataclass", FrozenLimits),
-        ("dataclass", Limits),
-        ("pydantic model", LimitsModel),
-        ("JSON Schema", SCHEMA),
+    for what, key, target in (
+        ("frozen dataclass", "risk", FrozenLimits),
+        ("dataclass", "risk", Limits),
+        ("Struct", "risk", LimitsStruct),
+        ("TypedDict", "risk", LimitsDict),
+        ("pydantic model", "risk", LimitsModel),
+        ("nested pydantic model", "ai", Providers),
+        ("JSON Schema", "risk", SCHEMA),
     ):
         yield compare(
             f"get_typed of an unchanged subtree, {what}",
-            per_iteration("config.get_typed('risk', target)", {"config": config, "target": target}),
+            per_iteration("config.get_typed(key, target)", {"config": config, "key": key, "target": target}),
             "dict look-up",
             reference,
             bound=20,
