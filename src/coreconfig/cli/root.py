@@ -30,6 +30,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fleet": ("fleet:fleet", "List running instances and what they run"),
     "env": ("env:env", "Environments: list, show, create, delete"),
     "change": ("change:change", "Changes: list, show"),
+    "backup": ("backup:backup", "Copy the database while the server runs"),
+    "restore": ("restore:restore", "Put a backup in the place of the database"),
+    "epoch": ("epoch:epoch", "Epochs: begin one, after a database went back"),
+    "compact": ("compact:compact", "Drop revisions that nobody needs any more"),
     "token": ("token:token", "Tokens: create, list, revoke"),
 }
 

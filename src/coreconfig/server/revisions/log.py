@@ -21,6 +21,7 @@ from coreconfig.server.revisions.rows import (
     decode,
     hash_of,
     row_from,
+    went_back,
 )
 
 __all__ = [
@@ -160,10 +161,10 @@ def chain_after(
 
 
 def _check_end(head: Head, revision: int, hashed: str) -> None:
-    if head.revision != revision:
-        raise damaged(
-            min(head.revision, revision) + 1, f"is missing or was added: the head is at {head.revision}"
-        )
+    if head.revision < revision:
+        raise went_back(head, revision)
+    if head.revision > revision:
+        raise damaged(revision + 1, f"is missing: the head is at {head.revision}")
     if head.hash != hashed:
         raise damaged(revision, "is not the one that the head of the log names")
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from coreconfig.errors import CoreConfigError, NotFound, Unavailable
 from coreconfig.server.revisions.checkpoints import load_start, rows_between
+from coreconfig.server.revisions.floor import floor_of
 from coreconfig.server.revisions.keeping import Keeping, Transactions
 from coreconfig.server.revisions.log import read_head, row_at
 from coreconfig.server.revisions.past import Past
@@ -35,8 +36,9 @@ class Replica:
     Rows that are applied already are read again beside it, so that one that is changed later is a problem
     too; the world stays as it is then, since it is right and nobody may be sent back.
 
-    Only a greater epoch leads to a world that does not follow from this one: where the database lost
-    revisions that were served here, the world is loaded anew once somebody has begun one.
+    There are two ways to a world that does not follow from this one row by row. Where the database lost
+    revisions that were served here, the world is loaded anew once somebody has begun a greater epoch; and
+    where the next rows were dropped by compaction, because this process slept for long, at once.
     """
 
     def __init__(self, database: Transactions, *, poll_interval: float = 1.0) -> None:
@@ -62,7 +64,7 @@ class Replica:
     def on_advance(self, callback: OnAdvance) -> None:
         """Call with (before, after, row) for each row that is applied from now on, on the loop, in order.
 
-        In a new epoch the row may not be the one after `before`: then the world was loaded anew.
+        The row may not be the one that follows `before`: then the world was loaded anew.
         """
         self._callbacks.append(callback)
 
@@ -207,15 +209,15 @@ class Replica:
             self._past.forget_before(self._scrub.floor)
 
     async def _begin_again(self) -> bool:
-        """Whether the log went on elsewhere in a greater epoch; then this world gives way to that one."""
+        """Whether the log goes on without this world, which then gives way to the newest there is."""
         before = self.world
-        found = await self._database.reading(lambda tx: _in_greater_epoch(tx, before))
+        found = await self._database.reading(lambda tx: _further_on(tx, before))
         if found is None:
             return False
         after, row = found
         log.warning(
-            "epoch %d began with revision %d; revision %d of epoch %d, which was served here, is not in it",
-            *(row.epoch, row.revision, before.revision, before.epoch),
+            "the log went on without this server: revision %d of epoch %d is served now, not %d of %d",
+            *(row.revision, row.epoch, before.revision, before.epoch),
         )
         self.world, self._past = after, Past()
         self._scrub.begin_again()
@@ -261,13 +263,14 @@ class Replica:
         )
 
 
-def _in_greater_epoch(tx: Connection, world: World) -> tuple[World, LogRow] | None:
-    """The newest world and its row, if they belong to a greater epoch than this world."""
-    if read_head(tx).epoch <= world.epoch:
+def _further_on(tx: Connection, world: World) -> tuple[World, LogRow] | None:
+    """The newest world and its row, if an epoch or compaction is why the log does not go on from here."""
+    if read_head(tx).epoch <= world.epoch and floor_of(tx) <= world.revision:
         return None
     newest, _ = newest_world(tx)
     row = row_at(tx, newest.revision)
-    return (newest, row) if newest.epoch > world.epoch and row is not None else None
+    is_newer = (newest.epoch, newest.revision) > (world.epoch, world.revision)
+    return (newest, row) if is_newer and row is not None else None
 
 
 def _rebuilt(tx: Connection, nearest: World | None, revision: int) -> list[World]:

@@ -135,3 +135,13 @@ def damaged(revision: int, what: str) -> StoreIntegrity:
         "nothing can be written; restore the database from a backup",
         revision=revision,
     )
+
+
+def went_back(head: Head, known: int) -> StoreIntegrity:
+    """The error for a log that ends before a revision that was known of it."""
+    return StoreIntegrity(
+        f"the log went back: its head is revision {head.revision} of epoch {head.epoch}, and revision"
+        f" {known} was there before. What was configured is still served and nothing can be written; if the"
+        " database lost it for good, `coreconfig epoch new` makes what it holds count",
+        revision=head.revision + 1,
+    )

@@ -80,6 +80,7 @@ class SQLiteFile:
         The name leads to a whole database at every moment, also if the machine stops in the middle.
         """
         if aside is not None:
+            _like(self.path, copy)
             self._keep(aside)
         copy.replace(self.path)
         sync_folder(self.path.parent)
@@ -110,6 +111,14 @@ class SQLiteFile:
             path = written if name == "SQLITE_FULL" else self.path
             meant = SQLite(path).failure(DBAPIError(None, None, error), committing=False)
             raise (meant or error) from error
+
+
+def _like(path: Path, other: Path) -> None:
+    """Let whoever could open one file open the other: a server may run as another user than this one."""
+    had = path.stat()
+    other.chmod(had.st_mode & 0o777)
+    if (had.st_uid, had.st_gid) != (os.geteuid(), os.getegid()):
+        os.chown(other, had.st_uid, had.st_gid)
 
 
 def sync(path: Path) -> None:
