@@ -78,5 +78,5 @@ def history(api: Api, out: Output, *, target: Target, key: str, limit: int) -> N
 
 
 def _moved(one: dict[str, Any]) -> str:
-    old, new = (compact(one[side]) if one.get(side) is not None else "-" for side in ("old", "new"))
+    old, new = (compact(one[side]) if side in one else "-" for side in ("old", "new"))
     return f"{old} -> {new}"
