@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 from tests.fakes.fake_server import FakeServer
 
-from coreconfig import CoreConfig
+from coreconfig import ConfigValidationError, CoreConfig, Invalid, Unavailable
+from coreconfig.errors import Issue
 
 WITHIN = 10.0
 
@@ -79,7 +81,8 @@ def test_a_check_that_hangs_does_not_keep_the_program_from_ending(fake: FakeServ
     """The interpreter waits for nothing that a check does."""
     text = """
 import sys, threading
-from coreconfig import CoreConfig
+from coreconfig import ConfigValidationError, CoreConfig, Invalid, Unavailable
+from coreconfig.errors import Issue
 config = CoreConfig("shop", "dev", url=sys.argv[1], cache_dir=None, start_timeout=0.5)
 config.check(lambda candidate: threading.Event().wait())
 try:
@@ -89,3 +92,95 @@ except Exception as error:
 """
     ended = program(text, fake.url)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "NotReady\n", "")
+
+
+def test_a_start_that_failed_may_be_repeated(fake: FakeServer) -> None:
+    """What was refused the first time is judged anew, and newer things too."""
+
+    def even(candidate: Any) -> None:
+        if candidate.get("risk.max") % 2:
+            raise ConfigValidationError("odd")
+
+    config = client(fake)
+    config.check(even)
+    with pytest.raises(ConfigValidationError):
+        config.start()
+    fake.values, fake.revision = {"risk": {"max": 2}}, 2
+    with config:
+        assert config.get("risk.max") == 2
+        assert fake.said("hello")[-1]["refused"] == []
+        assert config.health_check().status == "healthy"
+
+
+def test_a_check_with_much_to_say_is_heard(fake: FakeServer) -> None:
+    """A nack that is too large for a frame would cost the connection and never arrive."""
+
+    def verbose(candidate: Any) -> None:
+        if candidate.get("risk.max") == 2:
+            issues = [Issue("odd", "very " * 10_000, key="risk.max") for _ in range(200)]
+            raise ConfigValidationError("long" * 1_000_000, issues=issues)
+
+    with client(fake) as config:
+        config.check(verbose)
+        fake.change({"risk": {"max": 2}, "b": [1]}, [("risk.max", "SET", 2)])
+        nack = fake.await_said("ack", 2)
+        assert nack["outcome"] == "rejected"
+        assert len(json.dumps(nack)) < 256 * 1024
+
+
+@pytest.mark.parametrize("checks", [{"db": object()}, {"db": float("nan")}, {"db": "x" * 100_000}, {1: 2}])
+def test_health_that_no_frame_can_carry_is_refused_where_it_is_said(fake: FakeServer, checks: Any) -> None:
+    """It would be said after each reconnection, and end the connection each time."""
+    with client(fake) as config:
+        with pytest.raises(Invalid):
+            config.report_health("healthy", checks)
+        config.report_health("degraded", {"db": {"up": False}})
+        assert fake.await_said("health")["checks"] == {"db": {"up": False}}
+
+
+def test_ten_thousand_watches_cost_the_server_a_few_bounded_frames(fake: FakeServer) -> None:
+    """What is watched informs the server; it may not keep the client from being served."""
+    told: list[Any] = []
+    with client(fake) as config:
+        for number in range(10_000):
+            config.watch(f"some.service.with.a.long.name.{number}.*", told.append)
+        config.watch("risk.max", told.append)
+        subscribed = fake.await_said("subscribe")
+        assert len(json.dumps(subscribed)) < 256 * 1024
+        assert len(fake.said("subscribe")) < 100
+        fake.hang_up()
+        assert len(json.dumps(fake.await_said("hello", 2))) < 256 * 1024
+        fake.change({"risk": {"max": 2}, "b": [1]}, [("risk.max", "SET", 2)])
+        until(lambda: told)
+        config.unwatch("risk.max")
+    assert [change.new_value for change in told] == [2]
+
+
+# servers that do not do what they should
+
+
+def test_a_stream_that_is_accepted_and_silent_is_given_up(fake: FakeServer) -> None:
+    """Something in between may take connections for a server that is stuck."""
+    fake._answers = lambda frame: []  # type: ignore[method-assign]  # stuck
+    with client(fake, request_timeout=0.1, required=False) as config:
+        fake.await_said("hello", 2)
+        until(lambda: config.availability == "CURRENT")  # by requests
+
+
+def test_a_server_with_an_older_log_changes_nothing_and_is_reported(fake: FakeServer) -> None:
+    """It may have been restored from a backup: what was read is kept until the server is newer again."""
+    fake.revision, fake.streams = 50, False
+    errors: list[Any] = []
+    with client(fake, poll_interval=0.02, hot_reload=False) as config:
+        config.on("error", errors.append)
+        fake.told, fake.revision = [], 40  # nothing but a welcome
+        until(lambda: errors)
+        assert errors[0].details["code"] == "behind"
+        assert (config.revision, config.get("risk.max")) == (50, 1)
+        assert [problem.code for problem in config.health_check().problems] == ["behind"]
+        with pytest.raises(Unavailable) as caught:
+            config.reload()
+        assert caught.value.code == "behind"
+        fake.told, fake.revision, fake.values = None, 51, {"risk": {"max": 2}}
+        until(lambda: config.revision == 51)
+        until(lambda: config.health_check().status == "healthy")

@@ -19,7 +19,14 @@ from coreconfig.client.clock import Clock
 from coreconfig.client.config import Reads, Snapshot
 from coreconfig.client.dispatch import Queue
 from coreconfig.client.events import EventName, Events, Subscription
-from coreconfig.client.health import Diagnostics, HealthStatus, Tally, sample_retrieval, status_of
+from coreconfig.client.health import (
+    Diagnostics,
+    HealthStatus,
+    Tally,
+    checked_health,
+    sample_retrieval,
+    status_of,
+)
 from coreconfig.client.link import Link
 from coreconfig.client.options import (
     DEFAULT_CACHE,
@@ -132,7 +139,7 @@ class Client(Reads):
         self._store = Store(finish, self._clock, self._publish)
         super().__init__(self._store.state, f"{options.environment}/{options.service}", TypedReads())
         self._queue = self._new_queue()
-        self._watches = Watches(lambda: self._store.state, self._queue, self._tell_patterns)
+        self._watches = Watches(lambda: self._state, self._queue, self._tell_patterns)
         self._events = Events(self._queue)
         self._cache = Cache(options.cache_dir, options) if options.cache_dir is not None else None
         self._told = self._store.state
@@ -264,10 +271,13 @@ class Client(Reads):
     def report_health(
         self, status: Literal["healthy", "degraded", "unhealthy"], checks: Mapping[str, Any] | None = None
     ) -> None:
-        """Tell the server how this program is; said again after each reconnection. Never waits."""
+        """Tell the server how this program is; said again after each reconnection. Never waits.
+
+        `checks` are JSON values of at most 16 KiB. Raises `Invalid`.
+        """
         if status not in ("healthy", "degraded", "unhealthy"):
             raise Invalid(f"{status!r} is no health: say healthy, degraded or unhealthy", code="bad_option")
-        self._ready_link().report_health(Health(status, dict(checks or {})))
+        self._ready_link().report_health(Health(status, checked_health(checks or {})))
 
     # inside
 
@@ -294,10 +304,9 @@ class Client(Reads):
         return get_at(self._store.state.tree, parse_key(key))
 
     def _tell_patterns(self) -> None:
-        self._session.patterns = self._watches.patterns
         link = self._link
         if link is not None:
-            link.patterns_changed(self._watches.patterns)
+            link.patterns_changed()
 
     def _problems(self, link: Link | None) -> Iterable[Issue]:
         yield from self._store.state.issues
@@ -306,8 +315,8 @@ class Client(Reads):
             yield from rejection.issues
         if self._cache is not None and self._cache.problem is not None:
             yield self._cache.problem
-        if link is not None and link.failure is not None:
-            yield Issue(link.failure.code, link.failure.message, "MEDIUM")
+        if link is not None and link.trouble is not None:
+            yield Issue(link.trouble.code, link.trouble.message, "MEDIUM")
 
     def _holding(self) -> Holding:
         state = self._store.state
@@ -337,6 +346,7 @@ class Client(Reads):
             cache=self._cache,
             clock=self._clock,
             random=self._random,
+            patterns=lambda: self._watches.patterns,
         )
 
     def _ready_link(self) -> Link:
@@ -346,6 +356,7 @@ class Client(Reads):
             if self._closed:
                 raise Invalid(f"this client of {self._place} is closed", code="closed")
             if self._link is None:
+                self._begin_anew()
                 link = self._new_link()
                 if self._store.state.at is None:
                     self._load_cache(link)
@@ -353,6 +364,12 @@ class Client(Reads):
                 self._link = link
                 telemetry.observe(self)
             return self._link
+
+    def _begin_anew(self) -> None:
+        """What an earlier run refused may pass now, and watches were added and cancelled meanwhile."""
+        self._store.rejection = None
+        self._session.forget_refusals()
+        self._session.patterns = self._watches.patterns
 
     def _load_cache(self, link: Link) -> None:
         """Begin with the last known good, if it passes the checks."""

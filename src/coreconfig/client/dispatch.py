@@ -11,6 +11,7 @@ import inspect
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -93,7 +94,7 @@ class ThreadQueue:
         while (call := self._calls.get()) is not None:
             try:
                 call()
-            except Exception as error:  # noqa: BLE001  # a program's callback may raise anything and disturbs nobody
+            except BaseException as error:  # noqa: BLE001  # also SystemExit, which would end this thread in silence
                 self.failures.note(error)
 
 
@@ -103,7 +104,7 @@ class LoopQueue:
     def __init__(self) -> None:
         self.failures = Failures()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: list[Call] = []
+        self._waiting: deque[Call] = deque()
         self._lock = threading.Lock()
         self._task: asyncio.Task[None] | None = None
         self._scheduled = False
@@ -151,18 +152,40 @@ class LoopQueue:
         self._task = asyncio.ensure_future(self._run())
 
     async def _run(self) -> None:
-        while True:
+        try:
+            while (call := self._next()) is not None:
+                await self._call(call)
+                await asyncio.sleep(0)  # the loop belongs to the program, however many callbacks wait
+        except BaseException:
+            # this task is cancelled, or the program ends: what comes later begins another one
             with self._lock:
-                if not self._waiting:
-                    self._scheduled = False
-                    return
-                call = self._waiting.pop(0)
-            try:
-                outcome = call()
-                if inspect.isawaitable(outcome):
-                    await outcome
-            except Exception as error:  # noqa: BLE001  # a program's callback may raise anything and disturbs nobody
-                self.failures.note(error)
+                self._scheduled = False
+            raise
+
+    def _next(self) -> Call | None:
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._scheduled = False
+            return None
+
+    async def _call(self, call: Call) -> None:
+        try:
+            outcome = call()
+            if inspect.isawaitable(outcome):
+                await outcome
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            self.failures.note(error)  # of something that the callback waited for
+        except Exception as error:  # noqa: BLE001  # a program's callback may raise anything and disturbs nobody
+            self.failures.note(error)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody wants the running task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _check_callable(callback: Callable[..., Any]) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 
+from coreconfig.client.aside import aside
 from coreconfig.client.clock import Clock
 from coreconfig.client.saving import Saver
 from coreconfig.client.session import (
@@ -27,13 +30,16 @@ from coreconfig.client.session import (
 from coreconfig.client.signal import Signal
 from coreconfig.client.store import Push, Store, Verdict
 from coreconfig.client.transport import Transport
-from coreconfig.client.worker import Worker
 from coreconfig.errors import CoreConfigError, ProtocolError, Unavailable
-from coreconfig.wire.frames import Ack, ClientFrame, Health, Hello, Ping, Sync, SyncRequest
+from coreconfig.wire.frames import Ack, At, ClientFrame, Health, Hello, Ping, Sync, SyncRequest
 
 ALIVE_EVERY = 3.0
 """Seconds between signs of life while a check takes its time."""
 
+MAX_JUDGING = 8
+"""So many snapshots may be held up by checks that hang; each newer one is checked beside them."""
+
+T = TypeVar("T")
 SendFrame = Callable[[ClientFrame], Awaitable[None]]
 
 
@@ -76,18 +82,21 @@ class Exchange:
         self.changed = Signal()
         self.health: Health | None = None
         """What the program last said about itself."""
+        self.unserved: CoreConfigError | None = None
+        """Why the server has nothing for us; None once it has."""
         self._store = store
         self._session = session
         self._transport = transport
         self._saver = saver
         self._clock = clock
         self._tell = tell
-        self._worker = Worker("coreconfig-checks")
+        self._judging: dict[At, Future[Verdict]] = {}
         self._turn = asyncio.Lock()
         self._barriers: list[_Barrier] = []
 
     async def opened(self, send: SendFrame) -> None:
         """A stream is there: introduce ourselves."""
+        self.unserved = None
         async with self._turn:
             await self._carry_out(self._session.opened(), send)
 
@@ -95,10 +104,6 @@ class Exchange:
         """Do what follows from a frame. Raises `Left`, and `CoreConfigError` for a refusal."""
         async with self._turn:
             await self._carry_out(self._session.received(text), send)
-
-    def close(self) -> None:
-        """Nothing is offered any more."""
-        self._worker.close()
 
     def ended(self) -> None:
         """The stream is gone: nobody answers what was asked over it."""
@@ -113,7 +118,8 @@ class Exchange:
         replies: list[ClientFrame] = []
 
         async def send(frame: ClientFrame) -> None:
-            replies.append(frame)
+            if not isinstance(frame, Ping):  # nobody waits for a sign of life
+                replies.append(frame)
 
         async with self._turn:
             for _ in range(MAX_RESYNCS + 1):
@@ -143,18 +149,23 @@ class Exchange:
         return barrier.answered
 
     async def _request(self, request: SyncRequest, send: SendFrame) -> None:
-        _, content = await self._transport.post("/v1/sync", msgspec.json.encode(request))
+        content = await self._posted(msgspec.json.encode(request), send)
         try:
             texts = msgspec.json.decode(content, type=_Answer).frames
         except (msgspec.DecodeError, RecursionError):
             raise ProtocolError("the answer to a sync is not what it should be") from None
-        for text in texts:
-            try:
+        try:
+            for text in texts:
                 await self._carry_out(self._session.received(bytes(text)), send)
-            except Left as left:
-                raise Unavailable(
-                    left.leave.reason, code="left", retry_after=left.leave.retry_after
-                ) from None
+            if len(texts) == 1:  # a welcome and nothing else
+                await self._carry_out(self._session.unanswered(), send)
+        except Left as left:
+            raise Unavailable(left.leave.reason, code="left", retry_after=left.leave.retry_after) from None
+
+    async def _posted(self, body: bytes, send: SendFrame) -> bytes:
+        """The answer to a sync; with signs of life, since a stream waits for it where the view is large."""
+        _, content = await _lively(asyncio.ensure_future(self._transport.post("/v1/sync", body)), send)
+        return content
 
     async def _carry_out(self, effects: Iterable[Effect], send: SendFrame) -> None:
         pending = deque(effects)
@@ -172,6 +183,7 @@ class Exchange:
                 return self._session.settled(effect.push, verdict)
             case Confirm():
                 self._store.confirm(effect.at, effect.installation)
+                self.unserved = None
                 self._saver.confirmed()
                 self._settle_barriers()
             case FetchWhole():
@@ -190,25 +202,30 @@ class Exchange:
     def _emit(self, effect: Emit) -> None:
         self._tell(effect)
         if effect.is_answer:
+            self.unserved = effect.error
             self._settle_barriers()
 
     async def _offer(self, offer: Offer, send: SendFrame) -> Verdict:
         """Offer a push to the store; in a thread where a program's checks run, with signs of life."""
         if not self._store.has_checks:
             return self._store.offer(offer.push, installation=offer.installation)
-        offering = partial(self._store.offer, offer.push, installation=offer.installation)
-        judging = asyncio.wrap_future(self._worker.run(offering))
-        try:
-            while not (await asyncio.wait((judging,), timeout=ALIVE_EVERY))[0]:
-                await send(Ping())
-            return judging.result()
-        finally:
-            # what still waits is dropped; a check that runs goes on, and the store judges what comes of it
-            judging.cancel()
+        return await _lively(asyncio.wrap_future(self._judgement(offer)), send)
+
+    def _judgement(self, offer: Offer) -> Future[Verdict]:
+        """What the checks say; of the same push only once, even if its conversation ended meanwhile."""
+        self._judging = {at: judging for at, judging in self._judging.items() if not judging.done()}
+        at = offer.push.at
+        if at not in self._judging:
+            if len(self._judging) >= MAX_JUDGING:
+                raise Unavailable(f"{MAX_JUDGING} checks do not come to an end", code="checks_hang")
+            offering = partial(self._store.offer, offer.push, installation=offer.installation)
+            self._judging[at] = aside(offering, "coreconfig-checks")
+        return self._judging[at]
 
     def _offered(self, push: Push, verdict: Verdict) -> None:
         if verdict.outcome == "unfit":
             return
+        self.unserved = None
         if self._store.state.at == push.at:
             self._store.refreshed()
             self._saver.save(self._store.state)
@@ -218,6 +235,16 @@ class Exchange:
         for barrier in self._barriers:
             barrier.answered = barrier.ponged
         self._barriers = [barrier for barrier in self._barriers if not barrier.answered]
+
+
+async def _lively(work: asyncio.Future[T], send: SendFrame) -> T:
+    """The result of what may take long, with signs of life meanwhile."""
+    try:
+        while not (await asyncio.wait((work,), timeout=ALIVE_EVERY))[0]:
+            await send(Ping())
+        return work.result()
+    finally:
+        work.cancel()  # a thread goes on, and the store judges what comes of it
 
 
 def failure_of(error: Exception) -> CoreConfigError:

@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Literal
 
+import msgspec
+
+from coreconfig.client.json_values import as_json
 from coreconfig.client.state import State
 from coreconfig.client.store import Availability
-from coreconfig.errors import Issue
+from coreconfig.errors import Invalid, Issue
+from coreconfig.model.values import check_value
 
 Status = Literal["healthy", "degraded", "unhealthy"]
 
@@ -101,6 +105,19 @@ def status_of(availability: Availability, problems: tuple[Issue, ...], *, requir
     if availability is Availability.DEFAULTS and required:
         return "unhealthy"
     return "healthy" if availability is Availability.CURRENT and not problems else "degraded"
+
+
+def checked_health(checks: Mapping[str, Any]) -> dict[str, Any]:
+    """What a program says of its checks, as it is sent. Raises `Invalid` for what no frame can carry."""
+    told = as_json(checks)
+    if issues := check_value(told):
+        raise Invalid("the checks are no JSON", code="bad_option", issues=issues)
+    if len(msgspec.json.encode(told)) > MAX_CHECKS_BYTES:
+        raise Invalid(f"the checks take more than {MAX_CHECKS_BYTES} bytes", code="bad_option")
+    return told  # type: ignore[no-any-return]  # a mapping stays one
+
+
+MAX_CHECKS_BYTES = 16 * 1024
 
 
 def sample_retrieval(state: State, reads: Any) -> float | None:

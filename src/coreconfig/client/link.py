@@ -20,11 +20,11 @@ from coreconfig.client import startup
 from coreconfig.client.cache import Cache
 from coreconfig.client.clock import Clock, timestamp
 from coreconfig.client.events import Event, Events
-from coreconfig.client.exchange import Exchange, Left, failure_of
+from coreconfig.client.exchange import Exchange, Left, SendFrame, failure_of
 from coreconfig.client.options import Options
 from coreconfig.client.saving import Saver
-from coreconfig.client.schedule import Schedule
-from coreconfig.client.session import Emit, Session
+from coreconfig.client.schedule import Attempt, Schedule
+from coreconfig.client.session import Emit, Session, few
 from coreconfig.client.store import Store, Verdict
 from coreconfig.client.transport import Channel, Transport
 from coreconfig.errors import (
@@ -44,6 +44,10 @@ T = TypeVar("T")
 REFUSALS = (NotFound, NotAuthenticated, Denied, Invalid)
 """What a server answers that will not serve this client as it is: trying again soon cannot help."""
 JOIN_WITHIN = 2.0
+WELCOME_WITHIN = 2.0
+"""After so many request timeouts a stream that was accepted and has brought no welcome is given up."""
+PATTERNS_WITHIN = 0.1
+"""Seconds within which the server is told of other watches; ten thousand of them cost a few frames."""
 
 
 class Link:
@@ -59,8 +63,12 @@ class Link:
         cache: Cache | None,
         clock: Clock,
         random: Callable[[], float],
+        patterns: Callable[[], tuple[str, ...]],
     ) -> None:
+        """`patterns` gives what is watched, from any thread."""
         self._options = options
+        self._patterns = patterns
+        self._patterns_due = False
         self._store = store
         self._session = session
         self._events = events
@@ -96,6 +104,11 @@ class Link:
         self.refusal: CoreConfigError | None = None
         """The server is there and refuses this client; None once it serves it."""
 
+    @property
+    def trouble(self) -> CoreConfigError | None:
+        """Why what is read is not what the server wants to be read here, as far as is known."""
+        return self.failure or self._exchange.unserved
+
     # from any thread
 
     def start(self) -> None:
@@ -126,9 +139,12 @@ class Link:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(JOIN_WITHIN)
 
-    def patterns_changed(self, patterns: tuple[str, ...]) -> None:
-        """Tell the server which patterns are watched."""
-        self._soon(Subscribe(list(patterns)))
+    def patterns_changed(self) -> None:
+        """Tell the server soon which patterns are watched."""
+        with self._gate:
+            if not self._stopped and not self._patterns_due:
+                self._patterns_due = True
+                self._loop.call_soon_threadsafe(self._loop.call_later, PATTERNS_WITHIN, self._renew_patterns)
 
     def report_health(self, health: Health) -> None:
         """Tell the server how the program is, now and after each reconnection."""
@@ -162,9 +178,12 @@ class Link:
         is_answered = channel is not None and await self._is_answered(channel)
         if not is_answered:
             await self._exchange.synchronise()
-        if self._store.rejection is not None:
+        rejection, unserved = self._store.rejection, self._exchange.unserved
+        if rejection is None and unserved is not None:
+            raise unserved
+        if rejection is not None:
             text = "the newest snapshot does not pass the checks of this program"
-            raise ConfigValidationError(text, issues=self._store.rejection.issues)
+            raise ConfigValidationError(text, issues=rejection.issues)
 
     async def reach(self, revision: int, within: float) -> bool:
         """Wait until `revision` is read here, at most `within` seconds; whether it is."""
@@ -214,7 +233,6 @@ class Link:
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
-        self._exchange.close()
         await self._transport.close()
         await self._saver.finish()
 
@@ -231,9 +249,19 @@ class Link:
             await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
             try:
                 await (self._connect() if attempt == "connect" else self._poll())
-            except Exception:  # noqa: BLE001  # nothing may end this loop but the end of the client
+            except Exception as error:  # noqa: BLE001  # nothing may end this loop but the end of the client
                 _log.exception("an attempt to reach the server failed in an unforeseen way")
-                self._schedule.disconnected(self._clock.monotonic())
+                failure = CoreConfigError(f"reaching the server failed in an unforeseen way: {error!r}")
+                self._came_to_nothing(attempt, failure)
+
+    def _came_to_nothing(self, attempt: Attempt, failure: CoreConfigError) -> None:
+        now = self._clock.monotonic()
+        if attempt == "connect":
+            self._schedule.disconnected(now, failure.retry_after)
+        else:
+            self._schedule.polled(now, answered=False, retry_after=failure.retry_after)
+            self._store.lost()
+        self._failed(failure)
 
     async def _connect(self) -> None:
         failure: CoreConfigError = Unavailable(
@@ -250,30 +278,40 @@ class Link:
                 self._channel = None
                 self._store.lost()
             self._exchange.ended()
-        self._schedule.disconnected(self._clock.monotonic(), failure.retry_after)
-        self._failed(failure)
+        self._came_to_nothing("connect", failure)
 
     async def _converse(self, channel: Channel) -> None:
         async def send(frame: ClientFrame) -> None:
             await channel.send(_text(frame))
 
         self._conversing = True
-        await self._exchange.opened(send)
-        async for text in channel:
-            await self._exchange.received(text, send)
-            if self._channel is None and self._session.welcome is not None:
-                self._channel = channel
-                self._schedule.connected()
-                if self._exchange.health is not None:
-                    await send(self._exchange.health)
+        try:
+            async with asyncio.timeout(WELCOME_WITHIN * self._options.request_timeout) as deadline:
+                told = self._session.patterns
+                await self._exchange.opened(send)
+                async for text in channel:
+                    await self._exchange.received(text, send)
+                    if self._channel is None and self._session.welcome is not None:
+                        deadline.reschedule(None)
+                        await self._joined(channel, told, send)
+        except TimeoutError:
+            text = f"the server at {self._options.url} accepted a stream and said nothing"
+            raise Unavailable(text, code="no_welcome") from None
+
+    async def _joined(self, channel: Channel, told: tuple[str, ...], send: SendFrame) -> None:
+        """The server has welcomed us: from now on the stream serves, and it learns what hello did not say."""
+        self._channel = channel
+        self._schedule.connected()
+        if self._exchange.health is not None:
+            await send(self._exchange.health)
+        if self._session.patterns != told:
+            await send(Subscribe(few(self._session.patterns)))
 
     async def _poll(self) -> None:
         try:
             await self._exchange.synchronise()
         except CoreConfigError as error:
-            self._schedule.polled(self._clock.monotonic(), answered=False, retry_after=error.retry_after)
-            self._store.lost()
-            self._failed(error)
+            self._came_to_nothing("poll", error)
         else:
             self._schedule.polled(self._clock.monotonic(), answered=True)
 
@@ -356,6 +394,11 @@ class Link:
         error: CoreConfigError | None = None,
     ) -> None:
         self._events.emit(Event(name, message, timestamp(self._clock.now()), details or {}, error))
+
+    def _renew_patterns(self) -> None:
+        self._patterns_due = False
+        self._session.patterns = self._patterns()
+        self._soon(Subscribe(few(self._session.patterns)))
 
     def _soon(self, frame: ClientFrame) -> None:
         """Send a frame over the stream if there is one, from any thread; after a loss hello says it again."""

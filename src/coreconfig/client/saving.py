@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from coreconfig.client.aside import aside
 from coreconfig.client.cache import Cache
 from coreconfig.client.clock import Clock
 from coreconfig.client.state import State
-from coreconfig.client.worker import Worker
 
 TOUCH_EVERY = 60.0
 """Seconds after which it is noted again that the server confirms what the file holds."""
+
+_THREAD = "coreconfig-cache"
 
 
 class Saver:
@@ -23,7 +25,6 @@ class Saver:
         self._next: State | None = None
         self._task: asyncio.Task[None] | None = None
         self._touched = float("-inf")
-        self._worker = Worker("coreconfig-cache")
 
     def save(self, state: State) -> None:
         """Have this state written soon."""
@@ -39,15 +40,14 @@ class Saver:
         now = self._clock.monotonic()
         if self._cache is not None and now - self._touched > TOUCH_EVERY:
             self._touched = now
-            self._worker.run(self._cache.touch)
+            aside(self._cache.touch, _THREAD)
 
     async def finish(self) -> None:
         """Wait until everything is written."""
         if self._task is not None:
             await asyncio.wait((self._task,))
-        self._worker.close()
 
     async def _write(self, cache: Cache) -> None:
         while (state := self._next) is not None:
             self._next = None
-            await asyncio.wrap_future(self._worker.run(partial(cache.save, state)))
+            await asyncio.wrap_future(aside(partial(cache.save, state), _THREAD))

@@ -9,6 +9,8 @@ from typing import Literal
 FIRST_AGAIN = 5.0
 """Seconds within which a first reconnection happens, so that a restarted server is not stormed."""
 LONGEST = 30.0
+LONGEST_ASKED = 60.0
+"""Seconds that a client stays away when it is asked to: whoever asks for a day is not our server."""
 _FIRST_CAP = 1.0
 
 Attempt = Literal["connect", "poll"]
@@ -62,7 +64,7 @@ class Schedule:
 
     def _wait_for(self, now: float, retry_after: float) -> None:
         # a little later than asked and each client at another time, since all were asked alike
-        self._not_before = now + retry_after * (1 + 0.2 * self._random())
+        self._not_before = now + min(max(0.0, retry_after), LONGEST_ASKED) * (1 + 0.2 * self._random())
 
     def _delay(self) -> float:
         if self._failures == 0:

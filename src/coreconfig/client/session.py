@@ -6,8 +6,9 @@ session serves the WebSocket and ``POST /v1/sync``: only the way there differs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal, assert_never
 
 import msgspec
@@ -17,6 +18,7 @@ from coreconfig.errors import (
     CoreConfigError,
     Denied,
     Invalid,
+    Issue,
     NotAuthenticated,
     NotFound,
     ProtocolError,
@@ -27,6 +29,12 @@ from coreconfig.wire.frames import Ack, At, ClientFrame, Hello
 
 MAX_REFUSED = 64
 """How many refused digests are remembered; the oldest is forgotten first."""
+MAX_ISSUES = 50
+MAX_TEXT = 2_000
+"""Of a nack's issues and texts no more is sent: a frame that is too large would cost the connection."""
+MAX_PATTERNS = 1_000
+MAX_PATTERN_CHARACTERS = 64 * 1024
+"""Of the watched patterns no more is told; they inform the server and decide nothing."""
 MAX_RESYNCS = 3
 """How often in a row a session begins anew before it gives up the connection."""
 
@@ -165,7 +173,7 @@ class Session:
             sdk=me.sdk,
             have=None if whole or self._foreign else self._holding().at,
             refused=list(self.refused),
-            patterns=list(self.patterns),
+            patterns=few(self.patterns),
         )
 
     def received(self, text: str | bytes) -> list[Effect]:
@@ -184,14 +192,26 @@ class Session:
         self._resyncs = 0
         if verdict.outcome == "rejected":
             self._refuse(push.at.digest)
-            issues = [
-                {"code": i.code, "severity": i.severity, "key": i.key, "message": i.message}
-                for i in verdict.issues
-            ]
-            return [Send(Ack(push.nonce, held or push.at, "rejected", verdict.reason, issues))]
+            reason = None if verdict.reason is None else verdict.reason[:MAX_TEXT]
+            issues = [_issue_json(issue) for issue in verdict.issues[:MAX_ISSUES]]
+            return [Send(Ack(push.nonce, held or push.at, "rejected", reason, issues))]
         self._foreign = False
         self.refused.pop(push.at.digest, None)
         return [Send(Ack(push.nonce, held or push.at, "applied"))]
+
+    def unanswered(self) -> list[Effect]:
+        """What follows from an answer to a request that has nothing for us, and does not say why."""
+        welcome, held = self.welcome, self._holding().at
+        if welcome is None or self._foreign:
+            return []
+        if held is not None and (welcome.epoch, welcome.revision) < (held.epoch, held.revision):
+            text = f"the server is at revision {welcome.revision} and what is held at {held.revision}"
+            return self._told(frames.Error("behind", text, retry=True))
+        return self._told(frames.Error("refused", "what should run here is what was refused here"))
+
+    def forget_refusals(self) -> None:
+        """What was refused may be offered again: the program begins anew, maybe with other checks."""
+        self.refused.clear()
 
     def _taken(self, frame: frames.ServerFrame) -> list[Effect]:
         match frame:
@@ -293,6 +313,26 @@ class Session:
         self.refused[digest] = None
         while len(self.refused) > MAX_REFUSED:
             del self.refused[next(iter(self.refused))]
+
+
+def few(patterns: Iterable[str]) -> list[str]:
+    """As many of these patterns as are told to a server."""
+    told, room = [], MAX_PATTERN_CHARACTERS
+    for pattern in islice(patterns, MAX_PATTERNS):
+        room -= len(pattern)
+        if room < 0:
+            break
+        told.append(pattern)
+    return told
+
+
+def _issue_json(issue: Issue) -> dict[str, Any]:
+    return {
+        "code": issue.code[:MAX_TEXT],
+        "severity": issue.severity,
+        "key": issue.key and issue.key[:MAX_TEXT],
+        "message": issue.message[:MAX_TEXT],
+    }
 
 
 def error_of(frame: frames.Error) -> CoreConfigError:

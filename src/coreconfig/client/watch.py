@@ -82,6 +82,11 @@ class Watch:
         """Never call back again; also from within the callback."""
         self._watches.remove(self)
 
+    def begin(self, first: State) -> None:
+        """There is a first snapshot: what differs from it is told, however late the comparison comes."""
+        if self._seen is None:
+            self._seen = first
+
     def advance(self, state: State) -> State | None:
         """Take `state` as seen; the state to compare it with, None if there is nothing to tell."""
         before, self._seen = self._seen, state if state.at is not None else None
@@ -171,10 +176,14 @@ class Watches:
         """There is another state: compare and call back, soon and elsewhere."""
         with self._lock:
             streams = list(self._streams)
+            state = self._current()
+            for watch in self._watches:
+                watch.begin(state)
             is_due, self._woken = bool(self._watches) and not self._woken, self._woken or bool(self._watches)
         if is_due:
             self._queue.put(self._collect)
         for stream in streams:
+            stream.begin(state)
             stream.wake()
 
     def after_fork(self, queue: Queue) -> None:
@@ -230,6 +239,11 @@ class ChangeStream(AsyncIterator[Change]):
         self._woken = asyncio.Event()
         self._ready: Iterator[Change] = iter(())
         self._closed = False
+
+    def begin(self, first: State) -> None:
+        """There is a first snapshot: what differs from it is told, however late the reader comes."""
+        if self._seen is None:
+            self._seen = first
 
     def wake(self) -> None:
         """There is another state (from any thread)."""
