@@ -7,6 +7,7 @@ Python's own parser lets duplicate members, NaN and lone surrogates through; `de
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from math import isfinite
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from coreconfig.errors import Invalid, Issue, TooLarge
 from coreconfig.model.canonical import MAX_EXACT_INTEGER, canonical
 from coreconfig.model.keys import MAX_KEY_BYTES, Path, format_key, quote, segment_fault
+
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 Value = Any
 """None, bool, int, float, str, list of values, or dict of values by name."""
@@ -61,8 +64,11 @@ def decode_json(data: bytes | str, what: str = "body") -> Value:
     try:
         value = json.loads(text, object_pairs_hook=_collect(duplicates), parse_int=_int)
     except RecursionError:
-        raise Invalid(f"the {what} is nested far deeper than {MAX_DEPTH} levels", code="too_deep") from None
+        raise _far_too_deep(what) from None
     except json.JSONDecodeError as error:
+        # where recursion ends depends on the interpreter; what is wrong with the text does not
+        if _depth(text, error.pos) > 2 * MAX_DEPTH:
+            raise _far_too_deep(what) from None
         raise Invalid(
             f"the {what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
             code="not_json",
@@ -122,6 +128,18 @@ def _text_of(data: bytes | str, what: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Invalid(f"the {what} is not UTF-8: byte {error.start} is wrong", code="not_utf8") from None
+
+
+def _far_too_deep(what: str) -> Invalid:
+    return Invalid(f"the {what} is nested far deeper than {MAX_DEPTH} levels", code="too_deep")
+
+
+def _depth(text: str, end: int) -> int:
+    """How deep the text nests at a position; brackets inside strings do not count."""
+    depth = 0
+    for found in _BRACKETS.finditer(text, 0, end):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found.group(), 0)
+    return depth
 
 
 def _collect(duplicates: list[str]) -> Any:
