@@ -111,12 +111,15 @@ def _check_step(environments: Environments, here: tuple[str, ...]) -> None:
     if environment in trail:
         raise Invalid(f"inheritance goes round in a circle: {path}", code="inherits_cycle")
     if environment not in environments:
-        raise Invalid(
-            f"{trail[-1]!r} inherits from {environment!r}, which does not exist ({path})",
-            code="inherits_unknown",
-        )
+        raise Invalid(no_such_parent(here), code="inherits_unknown")
     if len(here) > MAX_ANCESTORS:
         raise Invalid(f"more than {MAX_ANCESTORS} levels of parents: {path}", code="inherits_too_deep")
+
+
+def no_such_parent(trail: Sequence[str]) -> str:
+    """What is wrong with a path of parents whose last one is not there."""
+    *_, child, parent = trail
+    return f"{child!r} inherits from {parent!r}, which does not exist ({' -> '.join(trail)})"
 
 
 def _merge(orders: Sequence[list[str]], environment: str) -> list[str]:

@@ -25,7 +25,8 @@ from coreconfig.server.changes.judge import Judgement, judge
 from coreconfig.server.changes.model import Proposal, Receipt, State
 from coreconfig.server.changes.movements import movements_of
 from coreconfig.server.changes.rights import authorise
-from coreconfig.server.revisions.log import append, chain_after, lock_head
+from coreconfig.server.changes.visibility import cut_error, sees_view
+from coreconfig.server.revisions.log import append, chain_after, lock_head, read_head
 from coreconfig.server.revisions.rows import Head, LogRow
 from coreconfig.server.revisions.world import World
 from coreconfig.server.web.services import Transactions
@@ -92,9 +93,10 @@ class Proposals:
         Raises `Denied`, `Invalid` with every issue, `Conflict` (``conflict``, ``idempotency_mismatch``),
         `PreconditionFailed`, and what the store raises when it cannot write. Then nothing is stored.
         """
-        authorise(caller, proposal.edits)
+        authorise(caller, proposal.edits, self._replica.world.environments)
         if dry_run:
-            judged = await self._judge(proposal)
+            judged = await self._judge(caller, proposal)
+            await self._database.reading(partial(_demand_conditions, proposal, judged.world))
             return _receipt(None, "draft", judged.world.revision, judged.judgement)
         async with self._turn:
             committed = await self._commit(caller, proposal)
@@ -114,17 +116,28 @@ class Proposals:
                 "revision %d is committed and not followed yet: %s", committed.receipt.revision, error
             )
 
-    async def _judge(self, proposal: Proposal) -> _Judged:
+    async def repeated(self, caller: Caller, proposal: Proposal) -> Receipt | None:
+        """The receipt of the same request, if this is a retry: it must not even be judged again."""
+        if proposal.idempotency_key is None:
+            return None
+        return await self._database.reading(lambda tx: idempotency.answered(tx, caller.principal, proposal))
+
+    async def _judge(self, caller: Caller, proposal: Proposal) -> _Judged:
         if self._replica.problem is not None:
             raise self._replica.problem
         world = self._replica.world
-        return _Judged(world, await asyncio.to_thread(judge, world.environments, proposal.edits))
+        may_see = partial(sees_view, caller)
+        try:
+            judgement = await asyncio.to_thread(judge, world.environments, proposal.edits, may_see)
+        except CoreConfigError as error:
+            raise cut_error(caller, world.environments, error) from None
+        return _Judged(world, judgement)
 
     async def _commit(self, caller: Caller, proposal: Proposal) -> _Committed:
-        if (known := await self._answered(caller, proposal)) is not None:
+        if (known := await self.repeated(caller, proposal)) is not None:
             return _Committed(known)
         for _ in range(_ATTEMPTS):
-            judged = await self._judge(proposal)
+            judged = await self._judge(caller, proposal)
             committed = await self._database.writing(partial(self._write, caller, proposal, judged))
             if committed is not None:
                 return committed
@@ -133,12 +146,6 @@ class Proposals:
             f"other changes to the same keys came in between {_ATTEMPTS} times; try again",
             revision=self._replica.world.revision,
         )
-
-    async def _answered(self, caller: Caller, proposal: Proposal) -> Receipt | None:
-        """The receipt of the same request, if this is a retry: it must not even be judged again."""
-        if proposal.idempotency_key is None:
-            return None
-        return await self._database.reading(lambda tx: idempotency.answered(tx, caller.principal, proposal))
 
     def _write(
         self, caller: Caller, proposal: Proposal, judged: _Judged, tx: Connection
@@ -151,13 +158,10 @@ class Proposals:
         world, judgement = judged.world, judged.judgement
         if head.epoch != world.epoch:
             return None
-        if meets(_rows_since(tx, world, head), world.environments, judgement.touches):
+        rows = _rows_since(tx, world, head)
+        if rows is None or (rows and meets(rows, judgement.environments, judgement.touches)):
             return None
-        if proposal.guard is not None:
-            proposal.guard(tx, head.epoch)
-        if proposal.expected_revision is not None:
-            demand_known(proposal.expected_revision, head.revision)
-            unmoved_since(tx, proposal.edits, proposal.expected_revision)
+        _demand_conditions(proposal, world, tx)
         now = self._clock()
         row = append(
             tx,
@@ -179,14 +183,26 @@ class Proposals:
         return _Committed(receipt, row)
 
 
-def _rows_since(tx: Connection, world: World, head: Head) -> list[LogRow]:
-    """What was committed after a world. Raises `StoreIntegrity` if the log does not continue it."""
+def _demand_conditions(proposal: Proposal, world: World, tx: Connection) -> None:
+    """Raise unless what the author was looking at is still so; nothing touches it between world and head."""
+    if proposal.guard is not None:
+        proposal.guard(tx, world.epoch)
+    if proposal.expected_revision is not None:
+        demand_known(proposal.expected_revision, read_head(tx).revision)
+        unmoved_since(tx, proposal.edits, proposal.expected_revision, world.environments)
+
+
+def _rows_since(tx: Connection, world: World, head: Head) -> list[LogRow] | None:
+    """What was committed after a world; None if it is too much to be looked at.
+
+    Raises `StoreIntegrity` if the log does not continue that world.
+    """
     if (head.revision, head.hash) == (world.revision, world.hash):
         return []
     rows, problem = chain_after(tx, world.revision, world.hash, _ROWS_TO_LOOK_AT)
     if problem is not None:
         raise problem
-    return rows
+    return rows if rows and rows[-1].revision == head.revision else None
 
 
 def new_id() -> str:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from coreconfig.errors import Conflict, Issue
+from coreconfig.model.canonical import canonical
 from coreconfig.model.edits import Edit, Touch, ValueEdit
 from coreconfig.model.environments import Environments, linearise
 from coreconfig.model.keys import format_key, is_related, parse_key
+from coreconfig.model.references import references_in
+from coreconfig.model.resolution import layers_of
+from coreconfig.model.trees import MISSING, plain
+from coreconfig.model.views import resolved_at
 from coreconfig.server.changes.model import Guard
 from coreconfig.server.revisions.log import row_at
 from coreconfig.server.revisions.rows import LogRow
 from coreconfig.server.revisions.stamps import key_etag, moved_at
 from coreconfig.server.web.preconditions import Precondition
 
+_SHOWN: Final = 200
+"""How many characters of a value a message shows."""
 
-def unmoved_since(tx: Connection, edits: Iterable[Edit], revision: int) -> None:
-    """Raise `Conflict` if an edited path has moved after `revision`, naming path, revision and author."""
+
+def unmoved_since(tx: Connection, edits: Iterable[Edit], revision: int, environments: Environments) -> None:
+    """Raise `Conflict` if an edited path has moved after `revision`, naming path, revision and author.
+
+    With what the layers give there in the `environments` as they are now.
+    """
     issues: list[Issue] = []
     latest = 0
     for edit in edits:
@@ -27,7 +39,7 @@ def unmoved_since(tx: Connection, edits: Iterable[Edit], revision: int) -> None:
         stamp = moved_at(tx, edit.environment, edit.service, edit.path)
         if stamp is not None and stamp[1] > revision:
             latest = max(latest, stamp[1])
-            issues.append(_moved(tx, edit, stamp[1]))
+            issues.append(_moved(tx, edit, stamp[1], environments))
     if issues:
         raise Conflict(
             f"the change was made for revision {revision}, and something in it has moved since;"
@@ -61,30 +73,57 @@ def key_matches(edit: ValueEdit, precondition: Precondition) -> Guard:
 
 
 def meets(rows: Iterable[LogRow], environments: Environments, touches: Iterable[Touch]) -> bool:
-    """Whether what was committed meanwhile may bear on a change that was judged before it."""
+    """Whether what was committed meanwhile may bear on a change that was judged before it.
+
+    `environments` are those after the change, as it was judged.
+    """
     mine = list(touches)
-    for row in rows:
-        for edit in row.edits:
-            if edit["kind"] != "value" or any(_bears_on(edit, touch, environments) for touch in mine):
-                return True
-    return False
+    lineages = [set(linearise(environments, name)) for name in environments] if mine else []
+    entangled = [_entangled(environments, lineage) for lineage in lineages]
+    views = list(zip(lineages, entangled, strict=True))
+    return any(
+        edit["kind"] != "value" or any(_bears_on(edit, touch, views) for touch in mine)
+        for row in rows
+        for edit in row.edits
+    )
 
 
-def _bears_on(edit: dict[str, object], touch: Touch, environments: Environments) -> bool:
-    related = is_related(parse_key(edit["key"]), touch.path)
-    return related and _share_a_view(str(edit["environment"]), touch.environment, environments)
+def _bears_on(edit: dict[str, Any], touch: Touch, views: Sequence[tuple[set[str], bool]]) -> bool:
+    both = {edit["environment"], touch.environment}
+    shared = [entangled for lineage, entangled in views if both <= lineage]
+    if not shared or not (edit["service"] is None or touch.service in (None, edit["service"])):
+        return False
+    return any(shared) or is_related(parse_key(edit["key"]), touch.path) or _carries_on(edit)
 
 
-def _share_a_view(one: str, other: str, environments: Environments) -> bool:
-    """Whether some environment inherits from both."""
-    for name in environments:
-        lineage = linearise(environments, name)
-        if one in lineage and other in lineage:
+def _carries_on(edit: dict[str, Any]) -> bool:
+    return any(reference.scheme == "config" for reference in references_in(edit.get("value")))
+
+
+def _entangled(environments: Environments, lineage: Iterable[str]) -> bool:
+    """Whether one key of a view can bear on another there: by a reference, or by a seal over both."""
+    for environment in map(environments.__getitem__, lineage):
+        if environment.sealed or any(
+            environment.weight(service).referring for service in (None, *environment.services)
+        ):
             return True
     return False
 
 
-def _moved(tx: Connection, edit: ValueEdit, revision: int) -> Issue:
+def _moved(tx: Connection, edit: ValueEdit, revision: int, environments: Environments) -> Issue:
     row = row_at(tx, revision)
     author = row.author if row else "somebody"
-    return Issue("moved_since", f"moved at revision {revision} by {author}", key=format_key(edit.path))
+    text = f"moved at revision {revision} by {author}, to {_shown(edit, environments)}"
+    return Issue("moved_since", text, key=format_key(edit.path))
+
+
+def _shown(edit: ValueEdit, environments: Environments) -> str:
+    """What is there now, short enough for a message."""
+    if edit.environment not in environments:
+        return "nothing"
+    layers = layers_of(environments, edit.environment, edit.service, must_know=False)
+    value = resolved_at(layers, edit.path)
+    if value is MISSING:
+        return "nothing"
+    text = canonical(plain(value))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from coreconfig.errors import Issue
 from coreconfig.model.edits import Edit, Touch, apply_edits, check_structure
@@ -13,6 +14,8 @@ from coreconfig.model.seals import broken_seals
 from coreconfig.model.values import refuse
 from coreconfig.model.views import View, check_view_size
 from coreconfig.server.changes.impact import Impact, Pair, impact_of
+
+BROKEN_STRUCTURE: Final = "the change breaks the structure of environments"
 
 Finding = tuple[Pair, Issue]
 """What is wrong in one view."""
@@ -41,7 +44,7 @@ def judge(environments: Environments, edits: Sequence[Edit], may_see: MaySee = _
     `may_see` not, only the broken rule is told.
     """
     applied = apply_edits(environments, edits)
-    refuse(check_structure(applied.environments, edits), "the change breaks the structure of environments")
+    refuse(check_structure(applied.environments, edits), BROKEN_STRUCTURE)
     impact = impact_of(environments, applied.environments, applied.touches)
     findings = [
         *_unresolved(impact),

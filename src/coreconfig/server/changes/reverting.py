@@ -22,6 +22,13 @@ def reverting_edits(before: Environments, after: Environments, now: Environments
 
     Raises `Conflict` (``revert_conflict``) naming every path that has been edited since.
     """
+    edits, conflicts = undoing(before, after, now)
+    demand_untouched(conflicts)
+    return edits
+
+
+def undoing(before: Environments, after: Environments, now: Environments) -> tuple[list[Edit], list[Issue]]:
+    """The edits that undo a step, and what of it has been edited since."""
     edits: list[Edit] = []
     issues: list[Issue] = []
     for name in sorted(set(before) | set(after)):
@@ -31,13 +38,17 @@ def reverting_edits(before: Environments, after: Environments, now: Environments
             edits.append(edit)
             if not _untouched(edit, after.get(name), now.get(name)):
                 issues.append(_edited_since(edit))
-    if issues:
+    return _in_order(edits, now), issues
+
+
+def demand_untouched(conflicts: list[Issue]) -> None:
+    """Raise `Conflict` (``revert_conflict``) if there are any."""
+    if conflicts:
         raise Conflict(
             "some of what the revision changed has been edited since; decide these by name",
             code="revert_conflict",
-            issues=issues,
+            issues=conflicts,
         )
-    return _in_order(edits, now)
 
 
 def _inverse(
@@ -123,7 +134,8 @@ def _in_order(edits: list[Edit], now: Environments) -> list[Edit]:
     def place(edit: Edit) -> tuple[int, int]:
         if isinstance(edit, ValueEdit):
             return 2, 0
-        depth = len(linearise(now, edit.environment)) if edit.operation == "delete" else 0
+        goes = edit.operation == "delete" and edit.environment in now
+        depth = len(linearise(now, edit.environment)) if goes else 0
         return rank[edit.operation], -depth
 
     return sorted(edits, key=place)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Protocol, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from coreconfig.errors import Conflict, NotFound
+from coreconfig.errors import Conflict, CoreConfigError, NotFound
 from coreconfig.model.documents import check_name_of
 from coreconfig.model.edit_form import edits_from_json
 from coreconfig.model.edits import Edit, EnvironmentEdit, ValueEdit
+from coreconfig.model.environments import Environments
 from coreconfig.model.trees import MISSING, get_at
 from coreconfig.model.values import check_value, refuse
 from coreconfig.server.access.actions import Action
@@ -30,7 +32,8 @@ from coreconfig.server.changes.bodies import (
 from coreconfig.server.changes.commands import Proposals
 from coreconfig.server.changes.guards import key_matches
 from coreconfig.server.changes.model import Guard, Proposal, Receipt
-from coreconfig.server.changes.reverting import reverting_edits
+from coreconfig.server.changes.reverting import demand_untouched, undoing
+from coreconfig.server.changes.rights import authorise, authorise_revert
 from coreconfig.server.changes.visibility import cut_change, cut_receipt
 from coreconfig.server.environments.shapes import DOCUMENT, UPDATE
 from coreconfig.server.web.bodies import MAX_CHANGE_BYTES, read_body, read_json, read_model, to_model
@@ -109,15 +112,30 @@ async def put_key(request: Request) -> Response:
 async def delete_key(request: Request) -> Response:
     """Take one key out of a layer, so that it is inherited again."""
     edit = _value_edit(request, "delete")
-    environment = _services(request).replica.world.environments.get(edit.environment)
-    if environment is not None and get_at(environment.layer(edit.service), edit.path) is MISSING:
-        raise NotFound(
-            "this layer has no entry at the key, so there is nothing to delete;"
-            " a value that is inherited is removed by an `unset` edit",
-            code="key_not_found",
-        )
-    proposal = await _proposal(request, [edit], reason=REASON.of(request), guard=_key_guard(request, edit))
-    return await _answer(request, proposal, dry_run=DRY_RUN.of(request))
+
+    async def edits() -> list[Edit]:
+        replica = _services(request).replica
+        authorise(caller_of(request), [edit], replica.world.environments)
+        if not _has_entry(replica.world.environments, edit):
+            world = await replica.catch_up()  # another server may have written it
+            if edit.environment in world.environments and not _has_entry(world.environments, edit):
+                raise _no_entry()
+        return [edit]
+
+    return await _once(request, edits, reason=REASON.of(request), guard=_key_guard(request, edit))
+
+
+def _has_entry(environments: Environments, edit: ValueEdit) -> bool:
+    environment = environments.get(edit.environment)
+    return environment is not None and get_at(environment.layer(edit.service), edit.path) is not MISSING
+
+
+def _no_entry() -> NotFound:
+    return NotFound(
+        "this layer has no entry at the key, so there is nothing to delete;"
+        " a value that is inherited is removed by an `unset` edit",
+        code="key_not_found",
+    )
 
 
 async def post_environment(request: Request) -> Response:
@@ -128,7 +146,7 @@ async def post_environment(request: Request) -> Response:
     edits = edits_from_json(
         [{"kind": "environment", "environment": name, "operation": "create", "document": document}]
     )
-    proposal = await _proposal(request, edits, reason=REASON.of(request), kind="environment")
+    proposal = await _proposal(request, edits, reason=REASON.of(request))
     return await _answer(request, proposal, dry_run=DRY_RUN.of(request), status=201)
 
 
@@ -139,7 +157,7 @@ async def patch_environment(request: Request) -> Response:
     edits = edits_from_json(
         [{"kind": "environment", "environment": name, "operation": "update", "document": document}]
     )
-    proposal = await _proposal(request, edits, reason=REASON.of(request), kind="environment")
+    proposal = await _proposal(request, edits, reason=REASON.of(request))
     return await _answer(request, proposal, dry_run=DRY_RUN.of(request))
 
 
@@ -147,33 +165,31 @@ async def delete_environment(request: Request) -> Response:
     """Delete an environment; refused while others inherit from it."""
     name = ENV.of(request)
     edits: list[Edit] = [EnvironmentEdit(name, "delete", {})]
-    proposal = await _proposal(request, edits, reason=REASON.of(request), kind="environment")
+    proposal = await _proposal(request, edits, reason=REASON.of(request))
     return await _answer(request, proposal, dry_run=DRY_RUN.of(request))
 
 
 async def revert_revision(request: Request) -> Response:
     """Restore what a revision replaced, as a new revision."""
-    body = to_model({} if not await read_body_once(request) else await read_json(request), RevertBody)
-    revision = REVISION.of(request)
-    replica = _services(request).replica
-    if revision < 1 or revision > replica.world.revision:
-        raise NotFound(f"there is no revision {revision}", code="unknown_revision")
-    before, after = await replica.at(revision - 1), await replica.at(revision)
-    edits = reverting_edits(before.environments, after.environments, replica.world.environments)
-    if not edits:
-        raise Conflict(
-            f"revision {revision} changed nothing that could be restored", code="nothing_to_revert"
-        )
+    body = to_model({} if not await read_body(request) else await read_json(request), RevertBody)
+    revision, caller = REVISION.of(request), caller_of(request)
+    demand(caller, Action.READ_LOG)
+
+    async def edits() -> list[Edit]:
+        replica = _services(request).replica
+        if revision < 1:
+            raise NotFound(f"there is no revision {revision}", code="unknown_revision")
+        before, after = await replica.at(revision - 1), await replica.at(revision)
+        restoring, conflicts = undoing(before.environments, after.environments, replica.world.environments)
+        authorise_revert(caller, restoring, revision)
+        demand_untouched(conflicts)
+        if not restoring:
+            told = f"revision {revision} changed nothing that could be restored"
+            raise Conflict(told, code="nothing_to_revert")
+        return restoring
+
     reason = body.reason or f"revert of revision {revision}"
-    proposal = await _proposal(request, edits, reason=reason, kind="revert")
-    return await _answer(request, proposal, dry_run=DRY_RUN.of(request))
-
-
-async def read_body_once(request: Request) -> bytes:
-    """The body; kept by the request, so that it can be read again as JSON."""
-    body = await read_body(request)
-    request._body = body  # Starlette keeps a read body there and streams it again
-    return body
+    return await _once(request, edits, reason=reason, kind="revert")
 
 
 async def list_changes(request: Request) -> Response:
@@ -207,12 +223,35 @@ def _key_guard(request: Request, edit: ValueEdit) -> Guard | None:
 
 
 async def _proposal(request: Request, edits: Sequence[Edit], **members: Any) -> Proposal:
+    members.setdefault("kind", _kind_of(edits))
     key = IDEMPOTENCY_KEY.of(request)
     if key is None:
         return Proposal(tuple(edits), **members)
     asked = f"{request.method} {request.url.path}?{request.url.query}\0".encode()
-    fingerprint = sha256(asked + await request.body()).hexdigest()
+    fingerprint = sha256(asked + await read_body(request)).hexdigest()
     return Proposal(tuple(edits), idempotency_key=key, fingerprint=fingerprint, **members)
+
+
+def _kind_of(edits: Sequence[Edit]) -> str:
+    """What the log calls a change, whichever route it came by."""
+    return "environment" if any(isinstance(edit, EnvironmentEdit) for edit in edits) else "configuration"
+
+
+async def _once(request: Request, edits: Callable[[], Awaitable[Sequence[Edit]]], **members: Any) -> Response:
+    """Propose edits that follow from the present state, which is another one when a request comes again."""
+    proposals, caller = _services(request).proposals, caller_of(request)
+    asked, dry_run = await _proposal(request, (), **members), DRY_RUN.of(request)
+    repeated = None if dry_run else await proposals.repeated(caller, asked)
+    try:
+        asked = replace(asked, edits=() if repeated else tuple(await edits()))
+    except CoreConfigError:
+        # the first of two may have been on its way when the second came
+        repeated = None if dry_run else await proposals.repeated(caller, asked)
+        if repeated is None:
+            raise
+    if repeated is not None:
+        return _receipt_response(caller, repeated, 200)
+    return await _answer(request, asked, dry_run=dry_run)
 
 
 async def _answer(request: Request, proposal: Proposal, *, dry_run: bool, status: int = 200) -> Response:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
-from coreconfig.errors import NotFound
+from coreconfig.errors import CoreConfigError, NotFound
+from coreconfig.model.environments import Environments
 from coreconfig.model.keys import parse_key
 from coreconfig.server.access.caller import Caller
-from coreconfig.server.access.decisions import WITHHELD, may_read
+from coreconfig.server.access.decisions import WITHHELD, may_read, may_read_whole
+from coreconfig.server.changes.impact import Pair
 
 
 def cut_receipt(caller: Caller, receipt: dict[str, Any]) -> dict[str, Any]:
@@ -38,6 +42,29 @@ def sees_some(
     return any(_cut_edit(caller, edit) is not None for edit in edits)
 
 
+def sees_view(caller: Caller, pair: Pair, key: str | None) -> bool:
+    """Whether a caller may know what is wrong at a key of a view, or in general there."""
+    return may_read(caller, *pair, parse_key(key) if key else ())
+
+
+def cut_error(caller: Caller, environments: Environments, error: CoreConfigError) -> CoreConfigError:
+    """A failure as this caller may hear of it: names of environments that are not his are withheld."""
+    foreign = [name for name in environments if not caller.in_scope(name)]
+    if not foreign:
+        return error
+    named = re.compile(rf"(?<![A-Za-z0-9-])(?:{'|'.join(map(re.escape, foreign))})(?![A-Za-z0-9-])")
+    error.message = named.sub(WITHHELD, error.message)
+    error.issues = tuple(
+        replace(
+            issue,
+            message=named.sub(WITHHELD, issue.message),
+            key=WITHHELD if issue.key in foreign else issue.key,
+        )
+        for issue in error.issues
+    )
+    return error
+
+
 def _may_see(caller: Caller, place: dict[str, Any]) -> bool:
     return may_read(caller, place["environment"], place["service"])
 
@@ -56,9 +83,16 @@ def _cut_move(caller: Caller, move: dict[str, Any]) -> dict[str, Any] | None:
 def _cut_edit(caller: Caller, edit: dict[str, Any]) -> dict[str, Any] | None:
     """An edit as it may be seen; None if not even its place may be known."""
     if edit["kind"] == "environment":
-        return edit if may_read(caller, edit["environment"], None) else None
+        return _cut_shape(caller, edit) if may_read(caller, edit["environment"], None) else None
     if not may_read(caller, edit["environment"], edit["service"]):
         return None
     if may_read(caller, edit["environment"], edit["service"], parse_key(edit["key"])):
         return edit
     return {**edit, "value": WITHHELD} if "value" in edit else edit
+
+
+def _cut_shape(caller: Caller, edit: dict[str, Any]) -> dict[str, Any]:
+    """An edit of an environment: a document holds values of all keys."""
+    if "document" not in edit or may_read_whole(caller, edit["environment"]):
+        return edit
+    return {**edit, "document": {}}
