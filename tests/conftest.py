@@ -31,10 +31,19 @@ def no_personal_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
+PRODUCT = os.environ.get("CORECONFIG_TEST_DATABASE", "sqlite")
+"""``postgresql`` runs whatever needs a server on that."""
+
+
 @pytest.fixture
-def server() -> Iterator[InProcessServer]:
+def server(request: pytest.FixtureRequest) -> Iterator[InProcessServer]:
     """A real server of this test's own, in open mode, with an empty database."""
+    from coreconfig.server.settings import Settings
     from coreconfig.testing.server import InProcessServer
 
-    with InProcessServer() as running:
+    settings = None
+    if PRODUCT == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+        settings = Settings(database_url=url, port=0, shutdown_grace=2.0)
+    with InProcessServer(settings) as running:
         yield running

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from coreconfig.model.keys import Path, format_key
 from coreconfig.server.revisions.tables import log, movement
@@ -27,7 +27,8 @@ def last_edit(
     key = format_key(path)
     above = [format_key(path[:length]) for length in range(len(path))]
     # no key that lies below has a character smaller than "." or larger than "/" after this one
-    related = or_(movement.c.key.in_([*above, key]), movement.c.key.between(f"{key}.", f"{key}/"))
+    below = and_(movement.c.key > f"{key}.", movement.c.key < f"{key}/")
+    related = or_(movement.c.key.in_([*above, key]), below)
     # edits are canonical JSON, in which this text is a creation and nothing else
     created = f'"environment":"{environment}","kind":"environment","operation":"create"'
     found = tx.execute(
