@@ -15,9 +15,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from itertools import groupby
 
-import msgspec
 from sqlalchemy import Connection, delete, func, select
 
 from coreconfig.errors import Invalid, NotFound
@@ -27,12 +26,14 @@ from coreconfig.server.db.dialects import dialect_of
 from coreconfig.server.db.dialects.sqlite import SQLite
 from coreconfig.server.db.dialects.sqlite_file import SQLiteFile
 from coreconfig.server.db.migrations import ensure_schema
+from coreconfig.server.recovery.forgetting import forgettable
 from coreconfig.server.recovery.pins import Bound, bounded
 from coreconfig.server.recovery.verify import verify
 from coreconfig.server.revisions import tables
 from coreconfig.server.revisions.checkpoints import Checkpoint, load_start, save_checkpoint
 from coreconfig.server.revisions.floor import floor_of
 from coreconfig.server.revisions.log import read_head
+from coreconfig.server.revisions.movements import stored
 
 KEEP_DAYS = 400
 ANSWERS_KEPT = timedelta(hours=24)
@@ -76,14 +77,17 @@ def _compacted(database: Database, before: int | None, keep_days: int | None, no
     database.read(verify)
     bound = database.read(lambda tx: _bound(tx, before, keep_days, now))
     floor = database.read(floor_of)
-    if bound.last <= floor:
-        return Compacted(floor, 0, 0, 0, bound.held_by)
-    kept_since = database.read(lambda tx: _committed_at(tx, bound.last + 1))
-    made = database.read(lambda tx: _checkpoint_at(tx, bound.last, now))
-    database.write(lambda tx: _keep(tx, made, bound.last))
+    if bound.last > floor:
+        made = database.read(lambda tx: _checkpoint_at(tx, bound.last, now))
+        database.write(lambda tx: _keep(tx, made, bound.last))
+        floor = bound.last
+    if floor == 0:
+        return Compacted(0, 0, 0, 0, bound.held_by)
+    # also where there is nothing new to drop: an earlier one may have been interrupted
+    kept_since = database.read(lambda tx: _committed_at(tx, floor + 1))
     answers = database.write(lambda tx: _drop_answers(tx, min(kept_since, _text(now - ANSWERS_KEPT))))
-    movements = _drop_movements(database, bound.last)
-    return Compacted(bound.last, _drop_rows(database, bound.last), movements, answers, bound.held_by)
+    movements = _drop_movements(database, floor)
+    return Compacted(floor, _drop_rows(database, floor), movements, answers, bound.held_by)
 
 
 def _bound(tx: Connection, before: int | None, keep_days: int | None, now: datetime) -> Bound:
@@ -137,10 +141,13 @@ def _drop_answers(tx: Connection, before: str) -> int:
 def _drop_rows(database: Database, last: int) -> int:
     """From the oldest on, so that what is left is one piece at every moment."""
     dropped = 0
-    while (floor := database.read(floor_of)) < last:
-        until = min(last, floor + BATCH)
-        dropped += database.write(partial(_drop_until, until))
+    while (first := database.read(_first)) <= last:
+        dropped += database.write(partial(_drop_until, min(last, first + BATCH - 1)))
     return dropped
+
+
+def _first(tx: Connection) -> int:
+    return int(tx.execute(select(func.min(_log.revision))).scalar_one())
 
 
 def _drop_until(revision: int, tx: Connection) -> int:
@@ -161,20 +168,12 @@ def _drop_each(movements: list[tuple[str, str, int]], tx: Connection) -> None:
 
 
 def _covered(tx: Connection, last: int) -> Iterator[tuple[str, str, int]]:
-    """Movements up to a revision of which every view and layer has a later one at the same key."""
-    ordered = select(tables.movement).order_by(
-        _movement.environment, _movement.key, _movement.revision.desc()
+    """Movements of what goes that no answer needs; what is asked about a kept revision stays the same too."""
+    ordered = (
+        select(tables.movement)
+        .where(_movement.revision <= last)
+        .order_by(_movement.environment, _movement.key, _movement.revision.desc())
     )
-    place, later = None, set[str]()
-    for row in tx.execute(ordered):
-        if (row.environment, row.key) != place:
-            place, later = (row.environment, row.key), set()
-        names = _names(row)
-        if row.revision <= last and names <= later:
-            yield row.environment, row.key, row.revision
-        later |= names
-
-
-def _names(row: Any) -> set[str]:
-    """Views and layers alike: `last_moved` asks whether either was moved."""
-    return {*msgspec.json.decode(row.services), *msgspec.json.decode(row.entries)}
+    for place, rows in groupby(tx.execute(ordered), key=lambda row: (row.environment, row.key)):
+        for revision in forgettable((row.revision, stored(row)) for row in rows):
+            yield (*place, revision)

@@ -8,16 +8,23 @@ from coreconfig.errors import NotFound
 from coreconfig.server.revisions import tables
 from coreconfig.server.revisions.log import read_head
 
-_FIRST = select(func.min(tables.log.c.revision))
+_FIRST = select(
+    func.min(tables.log.c.revision), select(func.min(tables.checkpoint.c.revision)).scalar_subquery()
+)
 
 
 def floor_of(tx: Connection) -> int:
-    """The newest revision whose row was dropped; 0 when the log is whole.
+    """The newest revision that was dropped; 0 when the log is whole.
 
-    The world at exactly that revision is kept as a checkpoint.
+    The world at exactly that revision is kept, as the oldest checkpoint. Rows before it that are still there
+    are those that an interrupted compaction has yet to take away.
     """
-    first = tx.execute(_FIRST).scalar()
-    return read_head(tx).revision if first is None else int(first) - 1
+    first, oldest = tx.execute(_FIRST).one()
+    if first is None:
+        return read_head(tx).revision
+    if first == 1:
+        return 0
+    return int(first) - 1 if oldest is None else max(int(first) - 1, int(oldest))
 
 
 def absent(tx: Connection, revision: int) -> NotFound:

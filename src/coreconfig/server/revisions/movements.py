@@ -76,6 +76,14 @@ def record(tx: Connection, epoch: int, revision: int, movements: Iterable[Moveme
         tx.execute(_RECORD, rows)
 
 
+def stored(row: Any) -> Movement:
+    """The movement that a row of the table holds."""
+    names = json.loads(row.services)
+    moved = [name for name in names if not name.startswith("!")]
+    unmoved = [name[1:] for name in names if name.startswith("!")]
+    return Movement(row.environment, row.key, moved, json.loads(row.entries), unmoved)
+
+
 def last_moved(
     tx: Connection, environment: str, service: str | None, path: Path, *, until: int | None = None
 ) -> tuple[int, int] | None:
