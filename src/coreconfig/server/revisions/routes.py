@@ -79,7 +79,8 @@ def routes() -> list[BaseRoute]:
 
 async def list_revisions(request: Request) -> Response:
     """A page of the log."""
-    demand(caller_of(request), Action.READ_LOG)
+    caller = caller_of(request)
+    demand(caller, Action.READ_LOG)
     before, limit = BEFORE.of(request), LIMIT.of(request)
     world = await requested_world(request)
     rows = await services_of(request).database.reading(
@@ -88,7 +89,7 @@ async def list_revisions(request: Request) -> Response:
     page = rows[:limit]
     following = page[-1].revision if len(rows) > limit else None
     return json_response(
-        {"revisions": [_summary(row) for row in page], "next": following}, revision=world.revision
+        {"revisions": [_summary(caller, row) for row in page], "next": following}, revision=world.revision
     )
 
 
@@ -100,7 +101,7 @@ async def show_revision(request: Request) -> Response:
     row = await services_of(request).database.reading(lambda tx: _kept(tx, number))
     seen = [edit for edit in row.edits if may_read(caller, edit["environment"])]
     answer = {
-        **_summary(row),
+        **_summary(caller, row),
         "hash": row.hash,
         "edits": [_cut(caller, edit) for edit in seen],
         "withheld": len(row.edits) - len(seen),
@@ -115,14 +116,16 @@ def _kept(tx: Connection, number: int) -> LogRow:
     return row
 
 
-def _summary(row: LogRow) -> dict[str, Any]:
+def _summary(caller: Caller, row: LogRow) -> dict[str, Any]:
+    """A row without its edits; who made a foreign one, and why, is withheld."""
+    concerns = not row.edits or any(may_read(caller, edit["environment"]) for edit in row.edits)
     return {
         "revision": row.revision,
         "epoch": row.epoch,
         "kind": row.kind,
         "timestamp": row.committed_at,
-        "author": row.author,
-        "reason": row.reason,
+        "author": row.author if concerns else WITHHELD,
+        "reason": row.reason if concerns or row.reason is None else WITHHELD,
         "change": row.change_id,
     }
 
