@@ -19,7 +19,7 @@ def change() -> None:
 
 
 @change.command("list")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
 @remote
 def list_(api: Api, out: Output, *, limit: int) -> None:
     """List changes, the newest first."""

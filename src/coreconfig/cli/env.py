@@ -49,7 +49,14 @@ def show(api: Api, out: Output, *, environment: str) -> None:
 
 @env.command()
 @click.argument("environment", metavar="ENV", type=read_environment)
-@click.option("--type", "kind", type=click.Choice(TYPES), default="development", show_default=True)
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice(TYPES),
+    default="development",
+    show_default=True,
+    help="What it is for.",
+)
 @click.option("--name", metavar="TEXT", help="How people call it.")
 @click.option(
     "--inherits",

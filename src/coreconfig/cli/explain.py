@@ -59,7 +59,7 @@ def _contribution(one: dict[str, Any]) -> tuple[str, str, str, str]:
 @click.command()
 @target_argument
 @key_argument
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
 @remote
 def history(api: Api, out: Output, *, target: Target, key: str, limit: int) -> None:
     """List the revisions that moved the resolved value at KEY, the newest first."""
