@@ -17,6 +17,7 @@ from coreconfig.server.identity.open_mode import is_loopback
 from coreconfig.server.identity.queries import version_of
 from coreconfig.server.logs import configure, get_logger
 from coreconfig.server.settings import Settings
+from coreconfig.server.web.arriving import RequestProtocol
 
 log = get_logger("coreconfig.server")
 
@@ -92,6 +93,7 @@ def configuration(services: Services) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         lifespan="on",
+        http=RequestProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -23,13 +23,17 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A whole number that every language can count to."""
 
 
+Name = Annotated[str, msgspec.Meta(max_length=128)]
+"""A text that the other side keeps: a digest, an overlay, a nonce."""
+
+
 class At(msgspec.Struct, frozen=True):
     """Where a snapshot stands: total order is (epoch, revision)."""
 
     epoch: Count
     revision: Count
-    digest: str
-    overlay: str | None = None
+    digest: Name
+    overlay: Name | None = None
 
 
 class LeafChange(msgspec.Struct, frozen=True):
@@ -61,7 +65,7 @@ class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
     app_version: str = "1.0.0"
     sdk: str = ""
     have: At | None = None
-    refused: list[str] = []
+    refused: list[Name] = []
     contracts: list[ContractRef] = []
     patterns: list[str] = []
 
@@ -69,7 +73,7 @@ class Hello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
 class Ack(msgspec.Struct, frozen=True, tag_field="type", tag="ack"):
     """What became of the push with this nonce; a ``rejected`` one is a nack."""
 
-    nonce: str
+    nonce: Name
     at: At
     outcome: Outcome
     reason: str | None = None

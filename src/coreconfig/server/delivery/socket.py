@@ -15,11 +15,14 @@ from typing import Any, Final
 
 from starlette.types import Message, Scope, Send
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 from websockets.http11 import Request
 
 _ABORT: Final = "coreconfig.abort"
 
 MAX_CLIENT_FRAME_BYTES: Final = 1024 * 1024
+MAX_FRAGMENTS: Final = 1024
+"""In so many pieces may a client send one frame."""
 
 
 class StreamProtocol(WebSocketsSansIOProtocol):
@@ -34,6 +37,16 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         scope = getattr(self, "scope", None)
         if scope is not None:  # a handshake that was refused has none
             scope["extensions"][_ABORT] = {"abort": self.transport.abort}
+
+    def handle_cont(self, event: Frame) -> None:
+        """Join fragments as always, but not without end: empty ones count for no limit of bytes."""
+        if len(self.frames) < MAX_FRAGMENTS:
+            super().handle_cont(event)
+        elif not self.transport.is_closing():
+            self.frames = []
+            self.conn.send_close(1009, "too_many_fragments")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
 
 
 UVICORN_OPTIONS: Final[dict[str, Any]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
@@ -16,6 +17,8 @@ from coreconfig.model.values import MAX_ISSUES, decode_json
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_CHANGE_BYTES = 16 * 1024 * 1024
+BODY_WITHIN = 60.0
+"""Seconds within which a body has to arrive."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -31,10 +34,11 @@ _FINDINGS = (
 )
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, within: float = BODY_WITHIN) -> bytes:
     """The raw body, at most as large as the operation allows.
 
-    Raises `TooLarge` (``body_too_large``) as soon as that is known, and `Invalid` (``body_cut_off``).
+    Raises `TooLarge` (``body_too_large``) as soon as that is known, and `Invalid` (``body_cut_off``,
+    ``body_too_slow`` after `within` seconds).
     """
     kept: bytes | None = getattr(request, "_body", None)
     if kept is not None:
@@ -43,17 +47,25 @@ async def read_body(request: Request) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced[:20]) > limit:
         raise _too_large(limit)
-    body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise _too_large(limit)
+        async with asyncio.timeout(within):
+            body = await _received(request, limit)
     except ClientDisconnect:
         told = "the connection ended before the body was complete"
         raise Invalid(told, code="body_cut_off") from None
-    request._body = bytes(body)  # where Starlette keeps it, so that it can be asked for again
-    return request._body
+    except TimeoutError:
+        raise Invalid(f"the body did not arrive within {within:g} s", code="body_too_slow") from None
+    request._body = body  # where Starlette keeps it, so that it can be asked for again
+    return body
+
+
+async def _received(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
 
 
 async def read_json(request: Request) -> Any:
