@@ -7,7 +7,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import pytest
@@ -20,6 +20,7 @@ from coreconfig.server.revisions import tables
 from coreconfig.server.revisions.checkpoints import EVERY
 from coreconfig.server.revisions.log import LogRow, append, lock_head, row_at
 from coreconfig.server.revisions.replica import Replica
+from coreconfig.server.revisions.standstill import LIMIT
 from coreconfig.server.revisions.world import World
 
 T = TypeVar("T")
@@ -384,6 +385,32 @@ async def test_a_checkpoint_is_kept_every_thousand_revisions_and_used_by_the_nex
         await fresh.at(100)
     assert caught.value.code == "revision_compacted"
     await fresh.stop()
+
+
+async def test_after_a_standstill_the_first_read_looks_at_the_log(
+    database: Database, replica: Replica, slowed: Slowed
+) -> None:
+    """A process that was stopped answers nobody with what it knew before; the next reads ask nobody."""
+    await database.writing(commit)
+    assert (await replica.fresh()).revision == 3
+    sleep(LIMIT * 1.5)  # the loop stands still, as if the process were stopped
+    assert (await replica.fresh()).revision == 4
+    before = slowed.reads
+    assert [(await replica.fresh()).revision for _ in range(10)] == [4] * 10
+    assert slowed.reads == before
+
+
+async def test_after_a_standstill_a_database_that_hangs_delays_reads_once(
+    replica: Replica, slowed: Slowed
+) -> None:
+    """What is known is served, a second later at most, and then at once."""
+    slowed.open.clear()
+    sleep(LIMIT * 1.5)
+    assert (await replica.fresh()).revision == 3
+    started = monotonic()
+    assert (await replica.fresh()).revision == 3
+    assert monotonic() - started < 0.5
+    slowed.open.set()
 
 
 async def test_after_stop_the_world_stays_readable_and_notices_do_nothing(

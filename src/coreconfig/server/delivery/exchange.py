@@ -50,6 +50,10 @@ class CatchingUp(Protocol):
         """The newest world."""
         ...
 
+    async def fresh(self) -> World:
+        """The newest world, after a look at the log if this process stood still."""
+        ...
+
     async def catch_up(self, minimum: int | None = None) -> World:
         """A world at or after a revision, or at the head of the log. Raises `Unavailable` (``behind``)."""
         ...
@@ -101,7 +105,7 @@ class Exchange:
         Raises `NotFound` alike for what does not exist and what is foreign, and `Denied`.
         """
         demand(caller, Action.CONNECT, Target(hello.environment, hello.service))
-        world = self.replica.world
+        world = await self.replica.fresh()
         if hello.have is not None and hello.have.epoch == world.epoch:
             await self._try_to_reach(hello.have.revision)
         try:

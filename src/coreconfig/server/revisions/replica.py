@@ -18,6 +18,7 @@ from coreconfig.server.revisions.log import read_head, row_at
 from coreconfig.server.revisions.past import Past
 from coreconfig.server.revisions.rows import LogRow
 from coreconfig.server.revisions.scrubbing import Scrub
+from coreconfig.server.revisions.standstill import Standstill
 from coreconfig.server.revisions.steps import newest_world, steps_after
 from coreconfig.server.revisions.world import World
 
@@ -55,6 +56,8 @@ class Replica:
         self._one_round = asyncio.Lock()
         self._next_round: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
+        self._standstill = Standstill()
+        self._looked_at = 0.0
 
     @property
     def problem(self) -> CoreConfigError | None:
@@ -77,11 +80,13 @@ class Replica:
         self.world, problem = await self._database.reading(newest_world)
         self._report(problem)
         await self._keeping.start()
+        self._standstill.start()
         self._polling = asyncio.create_task(self._poll(), name="replica")
 
     async def stop(self) -> None:
         """Stop following the log, when what has begun is done; the world stays readable."""
         self._loop = None
+        self._standstill.stop()
         if self._polling is not None:
             self._polling.cancel()
             await asyncio.gather(self._polling, return_exceptions=True)
@@ -115,6 +120,17 @@ class Replica:
                 if self.problem is not None:
                     raise self.problem
                 await self._pause(deadline - monotonic(), minimum)
+        return self.world
+
+    async def fresh(self) -> World:
+        """The world, which no standstill of this process has made older than polling lets it become.
+
+        Asks nobody unless there was one since the log was last looked at, and waits a second at most: what
+        is known is served also if the database does not answer.
+        """
+        ended = self._standstill.ended()
+        if ended > self._looked_at and not await self._look(1.0):
+            self._looked_at = ended
         return self.world
 
     async def follow(self, row: LogRow) -> None:
@@ -180,6 +196,7 @@ class Replica:
         async with self._one_round:
             self._next_round = None  # who asks from here on needs to see what is committed later
             self._hint.clear()
+            began = monotonic()
             try:
                 while await self._advance():
                     pass
@@ -188,6 +205,7 @@ class Replica:
             except Exception as error:  # whatever it was, the next round may succeed
                 log.exception("the log could not be read")
                 self._report(Unavailable(f"the log could not be read ({error})", code="log_unreadable"))
+            self._looked_at = max(self._looked_at, began)
 
     async def _advance(self) -> bool:
         """Apply what is there; True if there is more."""

@@ -41,6 +41,9 @@ class Worlds(Protocol):
     def world(self) -> WorldAt:
         """The newest world that this process knows; asks nobody."""
 
+    def fresh(self) -> Awaitable[WorldAt]:
+        """The world, after a look at the log if this process stood still and may have missed something."""
+
     def catch_up(self, minimum: int | None = None, timeout: float = 2.0) -> Awaitable[WorldAt]:
         """The world at `minimum` or later (None: at the head). Raises `Unavailable` (``behind``)."""
 

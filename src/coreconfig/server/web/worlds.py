@@ -21,6 +21,8 @@ async def requested_world(request: Request) -> WorldAt:
         raise Invalid(f"at={at} lies before the minimum revision {minimum}", code="bad_parameter")
     if at is not None:
         return await replica.at(at)
-    if minimum is None or replica.world.revision >= minimum:
+    if minimum is None:
+        return await replica.fresh()
+    if replica.world.revision >= minimum:
         return replica.world
     return await replica.catch_up(minimum)

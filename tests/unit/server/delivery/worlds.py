@@ -31,6 +31,9 @@ class MemoryLog:
             raise NotFound(f"there is no revision {revision}", code="unknown_revision")
         return self.worlds[revision]
 
+    async def fresh(self) -> World:
+        return self.world
+
     async def catch_up(self, minimum: int | None = None) -> World:
         return self.world
 

@@ -114,7 +114,8 @@ class PostgreSQL:
 
     def listening(self, noticed: Noticed) -> AbstractContextManager[object]:
         """See `Dialect`: one connection that does nothing else, never a pooled one."""
-        return Listening(self.parameters, noticed)
+        name = f"{self.parameters['application_name']} notices"
+        return Listening({**self.parameters, "application_name": name}, noticed)
 
     def failure(self, error: DBAPIError, *, committing: bool) -> CoreConfigError | None:
         """See `Dialect`; codes: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
@@ -149,7 +150,7 @@ class PostgreSQL:
                 code="outcome_unknown",
                 retry_after=1,
             )
-        if state.startswith("533") or "too many clients" in text or "remaining connection slots" in text:
+        if state.startswith("533") or any(words in text for words in _NO_CONNECTION_LEFT):
             return Unavailable(
                 f"{self.name} has no connection left for this server ({text}); raise its max_connections,"
                 f" of which each CoreConfig server takes up to {WRITERS + READ_THREADS + 1}",
@@ -162,6 +163,9 @@ class PostgreSQL:
             retry_after=2,
         )
 
+
+# A refused connection comes without a code; where the server speaks another language it counts as unreachable.
+_NO_CONNECTION_LEFT = ("too many clients", "too many connections", "remaining connection slots")
 
 # The first that fits counts: start of the code, our code, what it means, seconds until another try.
 _TROUBLE = (
