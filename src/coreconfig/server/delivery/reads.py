@@ -199,11 +199,11 @@ async def _key_etag(request: Request, key: ViewKey, path: Path) -> str:
     """
     services, at = _services(request), AT.of(request)
     world = services.replica.world
-    etag = await services.database.reading(
-        lambda tx: key_etag(tx, world.epoch, key.environment, key.service, path, until=at)
+    # what is committed and not followed yet may never be: the log may be damaged there
+    until = world.revision if at is None else at
+    return await services.database.reading(
+        lambda tx: key_etag(tx, world.epoch, key.environment, key.service, path, until=until)
     )
-    await services.replica.catch_up(int(etag.partition("-")[2]))
-    return etag
 
 
 async def _last_edits(

@@ -77,7 +77,7 @@ def choose(held: At | None, head: At, refused: Container[str], known: Container[
 class Session:
     """What one client holds and what it has been offered."""
 
-    __slots__ = ("_continues", "asked", "held", "in_flight", "refused")
+    __slots__ = ("_continues", "_explained", "asked", "held", "in_flight", "refused")
 
     def __init__(self, hello: Hello) -> None:
         self.held: At | None = hello.have
@@ -86,6 +86,7 @@ class Session:
         self.asked = True
         """Whether the client waits for an answer, so that a bookmark cannot be put off."""
         self._continues = True
+        self._explained = False
         self._refuse(hello.refused)
 
     def hello_again(self, hello: Hello) -> None:
@@ -103,21 +104,22 @@ class Session:
         held = self.held
         step = choose(held, head, self.refused, known if self._continues else ())
         told = held is not None and held.revision == head.revision
-        return "nothing" if step == "bookmark" and told and not self.asked else step
+        return "nothing" if step == "bookmark" and told and not (self.asked or self._explained) else step
 
     def pushed(self, push: Push) -> None:
         """A push was given to the client; nothing else is until it is settled."""
         self.in_flight = push
-        self.asked = False
+        self.asked = self._explained = False
 
     def bookmarked(self, at: At) -> None:
         """The client was told that what it holds is right at this position too."""
         self.held = at
-        self.asked = False
+        self.asked = self._explained = False
 
     def answered(self) -> None:
-        """The client was told why it gets nothing."""
+        """The client was told why it gets nothing; once it is right after all, it has to hear that too."""
         self.asked = False
+        self._explained = True
 
     def settle(self, ack: Ack) -> Settled | None:
         """What the ack says about the push in flight; None when it speaks of something else: ignored."""

@@ -57,6 +57,16 @@ def test_who_is_ahead_of_the_server_keeps_what_it_holds() -> None:
     assert choose(at(1, "b", epoch=2), at(9, "a", epoch=1), (), {"a", "b"}) == "ahead"
 
 
+def test_who_was_told_to_be_ahead_is_told_once_that_is_over() -> None:
+    """It has been without a word since; the server that has caught up confirms what it holds."""
+    session = Session(hello(at(5, "b")))
+    assert session.step(at(3, "a"), {"a"}) == "ahead"
+    session.answered()
+    assert session.step(at(5, "b"), {"a", "b"}) == "bookmark"
+    session.bookmarked(at(5, "b"))
+    assert session.step(at(5, "b"), {"a", "b"}) == "nothing"
+
+
 def test_a_refused_digest_is_not_offered_again() -> None:
     """What the client refused, now or in a session before, is not sent until the view moves on."""
     session = Session(hello(at(1, "a"), refused=("b",)))
