@@ -393,7 +393,7 @@ async def test_after_a_standstill_the_first_read_looks_at_the_log(
     """A process that was stopped answers nobody with what it knew before; the next reads ask nobody."""
     await database.writing(commit)
     assert (await replica.fresh()).revision == 3
-    sleep(LIMIT * 1.5)  # the loop stands still, as if the process were stopped
+    stand_still()
     assert (await replica.fresh()).revision == 4
     before = slowed.reads
     assert [(await replica.fresh()).revision for _ in range(10)] == [4] * 10
@@ -405,7 +405,7 @@ async def test_after_a_standstill_a_database_that_hangs_delays_reads_once(
 ) -> None:
     """What is known is served, a second later at most, and then at once."""
     slowed.open.clear()
-    sleep(LIMIT * 1.5)
+    stand_still()
     assert (await replica.fresh()).revision == 3
     started = monotonic()
     assert (await replica.fresh()).revision == 3
@@ -421,6 +421,11 @@ async def test_after_stop_the_world_stays_readable_and_notices_do_nothing(
     replica.notice()
     await database.writing(commit)
     assert replica.world.revision == 3
+
+
+def stand_still() -> None:
+    """Nothing runs on the loop for a while, as if the process were stopped."""
+    sleep(LIMIT * 1.5)
 
 
 def count_checkpoints(tx: Connection) -> int:
