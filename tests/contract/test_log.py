@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from coreconfig.errors import NotFound, StoreIntegrity
 from coreconfig.model.canonical import same
 from coreconfig.server.db.database import Database
 from coreconfig.server.revisions import tables
-from coreconfig.server.revisions.checkpoints import load_start, save_checkpoint
+from coreconfig.server.revisions.checkpoints import is_due, load_start, newest_checkpoint, save_checkpoint
 from coreconfig.server.revisions.log import (
     LogRow,
     append,
@@ -194,6 +195,27 @@ def test_a_replaced_tail_is_found_by_the_head(filled: Database) -> None:
     with pytest.raises(StoreIntegrity) as caught:
         filled.read(lambda tx: rows_after(tx, 0, 100))
     assert caught.value.revision == 5
+
+
+def test_an_epoch_that_the_last_row_does_not_have_is_found_in_the_head(filled: Database) -> None:
+    """No row began it, so that nothing may be written or served in it."""
+    filled.write(lambda tx: tx.execute(update(tables.head).values(epoch=3)))
+    with pytest.raises(StoreIntegrity):
+        filled.read(lambda tx: rows_after(tx, 5, 100))
+    with pytest.raises(StoreIntegrity):
+        filled.write(lambda tx: commit(tx, set_edit("a.b", 6)))
+
+
+@pytest.mark.parametrize("change", [{"taken_at": "2026-13-01"}, {"revision": 900}])
+def test_a_checkpoint_that_cannot_be_placed_makes_the_next_one_due(
+    filled: Database, change: dict[str, Any]
+) -> None:
+    """It neither keeps the server from starting nor from keeping checkpoints."""
+    at_3 = replay(World(), filled.read(lambda tx: rows_after(tx, 0, 3)))
+    filled.write(lambda tx: save_checkpoint(tx, at_3))
+    filled.write(lambda tx: tx.execute(update(tables.checkpoint).values(change)))
+    newest = filled.read(newest_checkpoint)
+    assert newest is None or is_due(5, newest[0], datetime.now(UTC) - newest[1])
 
 
 def test_a_start_is_a_checkpoint_and_the_rows_after_it(filled: Database) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,3 +115,23 @@ async def test_a_service_is_not_told_which_other_services_there_are(server: InPr
             answer = await asked.post("/v1/sync", json={"hello": hello})
             assert answer.status_code == 404
             assert "secret-service" not in answer.text
+
+
+async def test_a_history_ends_where_the_log_is_damaged(tmp_path: Path) -> None:
+    """The revision before is served, and so is its past."""
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/c.db", port=0, shutdown_grace=1.0)
+    with InProcessServer(settings) as server:
+        running = Server(server.url)
+        async with running.http:
+            await running.edit(create("demo", {"a": 1}, {}, []))
+            for value in (2, 3, 4):
+                await running.edit(put("demo", "a", value))
+        server.stop()
+        database = sqlite3.connect(tmp_path / "c.db")
+        with closing(database), database:
+            database.execute("UPDATE log SET author = 'eve' WHERE revision = 3")
+        server.start()
+        async with Server(server.url).http as http:
+            answer = await http.get(f"{PLACE}/history/a")
+            assert [one["revision"] for one in answer.json()["history"]] == [2, 1]
+            assert (await http.get(f"{PLACE}/configuration/a?at=3")).status_code == 503

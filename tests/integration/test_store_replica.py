@@ -283,6 +283,8 @@ async def test_a_replica_that_starts_on_a_damaged_log_serves_what_is_sound(
     await replica.start()
     assert (replica.world.revision, value_in(replica.world)) == (2, 2)
     assert isinstance(replica.problem, StoreIntegrity)
+    with pytest.raises(StoreIntegrity):
+        await replica.at(3)  # it is there, and cannot be read
     await replica.stop()
 
 

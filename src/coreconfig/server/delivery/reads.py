@@ -110,8 +110,10 @@ async def read_history(request: Request) -> Response:
     limit, before = LIMIT.of(request), BEFORE.of(request)
     world = await requested_world(request)
     _demand_view(caller, world.environments, key)
+    # what is stored behind a damaged row is not served
+    until = world.revision + 1 if before is None else min(before, world.revision + 1)
     rows = await services_of(request).database.reading(
-        lambda tx: history(tx, key.environment, key.service, path, before=before, limit=limit)
+        lambda tx: history(tx, key.environment, key.service, path, before=until, limit=limit)
     )
     # oldest first: the world of one revision is then a few rows away from that of the one before
     moves = [move for row in reversed(rows) if (move := await _move(request, key, path, row))]

@@ -62,10 +62,23 @@ def save_checkpoint(tx: Connection, world: World | Checkpoint) -> None:
 
 
 def newest_checkpoint(tx: Connection) -> tuple[int, datetime] | None:
-    """Revision and time of the newest one."""
-    query = select(_checkpoint.revision, _checkpoint.taken_at).order_by(desc(_checkpoint.revision)).limit(1)
+    """Revision and time of the newest one; a time that cannot be read was very long ago."""
+    query = (
+        select(_checkpoint.revision, _checkpoint.taken_at)
+        .where(_checkpoint.revision <= read_head(tx).revision)
+        .order_by(desc(_checkpoint.revision))
+        .limit(1)
+    )
     found = tx.execute(query).first()
-    return None if found is None else (found.revision, datetime.fromisoformat(found.taken_at))
+    return None if found is None else (found.revision, _time(found.taken_at))
+
+
+def _time(text: Any) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return datetime.min.replace(tzinfo=UTC)
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def load_start(tx: Connection, at: int | None = None) -> tuple[World, list[LogRow]]:
@@ -118,11 +131,11 @@ def rows_between(tx: Connection, world: World, last: int) -> list[LogRow]:
 def _decoded(stored: Sequence[Any]) -> World | None:
     """None for one that is damaged: an older one and more rows lead to the same world."""
     revision, epoch, hashed, _, checksum, content = stored
-    if checksum != _checksum(revision, epoch, hashed, content):
+    if type(content) is not bytes or checksum != _checksum(revision, epoch, hashed, content):
         return None
     try:
         return World.from_json(decode(zlib.decompress(content).decode()))
-    except (CoreConfigError, ValueError, LookupError, zlib.error):
+    except (CoreConfigError, ValueError, LookupError, TypeError, AttributeError, zlib.error):
         return None
 
 

@@ -13,6 +13,7 @@ from coreconfig.server.db.notices import notify
 from coreconfig.server.revisions import tables
 from coreconfig.server.revisions.movements import Movement, history, last_moved, record
 from coreconfig.server.revisions.rows import (
+    FIRST_EPOCH,
     GENESIS,
     Head,
     LogRow,
@@ -45,7 +46,7 @@ _head, _log, _checkpoint = tables.head.c, tables.log.c, tables.checkpoint.c
 # Statements are built once: SQLAlchemy then finds their compiled form by identity.
 _READ_HEAD = select(_head.epoch, _head.revision, _head.hash, _head.installation).where(_head.id == 1)
 _LOCK_HEAD = (
-    select(_head.epoch, _head.revision, _head.hash, _head.installation, _log.hash)
+    select(_head.epoch, _head.revision, _head.hash, _head.installation, _log.hash, _log.epoch)
     .join_from(tables.head, tables.log, _log.revision == _head.revision, isouter=True)
     .where(_head.id == 1)
     .with_for_update(of=tables.head)
@@ -61,6 +62,8 @@ _ROWS_AFTER = _ROWS.where(_log.revision > bindparam("after")).order_by(_log.revi
 _ROW_AT = _ROWS.where(_log.revision == bindparam("at"))
 _HASH_AT = select(_log.hash).where(_log.revision == bindparam("at"))
 _CHECKPOINT_HASH_AT = select(_checkpoint.hash).where(_checkpoint.revision == bindparam("at"))
+_EPOCH_AT = select(_log.epoch).where(_log.revision == bindparam("at"))
+_CHECKPOINT_EPOCH_AT = select(_checkpoint.epoch).where(_checkpoint.revision == bindparam("at"))
 _NEWEST = _ROWS.order_by(_log.revision.desc()).limit(bindparam("most"))
 _NEWEST_BEFORE = _NEWEST.where(_log.revision < bindparam("before"))
 
@@ -70,7 +73,7 @@ def read_head(tx: Connection) -> Head:
     row = tx.execute(_READ_HEAD).first()
     if row is None:
         raise _headless()
-    return Head(*row)
+    return _head_of(*row)
 
 
 def lock_head(tx: Connection) -> Head:
@@ -83,9 +86,10 @@ def lock_head(tx: Connection) -> Head:
     row = tx.execute(_LOCK_HEAD).first()
     if row is None:
         raise _headless()
-    *facts, last = row
-    head = Head(*facts)
-    if head.hash != (last or hash_at(tx, head.revision)):
+    *facts, hashed, epoch = row
+    head = _head_of(*facts)
+    last = (hashed, epoch) if hashed else (hash_at(tx, head.revision), epoch_at(tx, head.revision))
+    if (head.hash, head.epoch) != last:
         raise damaged(head.revision, "is not the one that the head of the log names")
     return head
 
@@ -152,20 +156,19 @@ def chain_after(
         for row in chained(stored, revision=revision, previous=previous):
             rows.append(row)  # noqa: PERF402  # rows before a damaged one are kept
         if len(stored) < limit:
-            _check_end(
-                read_head(tx), rows[-1].revision if rows else revision, rows[-1].hash if rows else previous
-            )
+            last = rows[-1].revision if rows else revision
+            _check_end(read_head(tx), last, rows[-1].hash if rows else previous, epoch_at(tx, last))
     except StoreIntegrity as problem:
         return rows, problem
     return rows, None
 
 
-def _check_end(head: Head, revision: int, hashed: str) -> None:
+def _check_end(head: Head, revision: int, hashed: str, epoch: int | None) -> None:
     if head.revision < revision:
         raise went_back(head, revision)
     if head.revision > revision:
         raise damaged(revision + 1, f"is missing: the head is at {head.revision}")
-    if head.hash != hashed:
+    if head.hash != hashed or head.epoch != epoch:
         raise damaged(revision, "is not the one that the head of the log names")
 
 
@@ -195,6 +198,20 @@ def hash_at(tx: Connection, revision: int) -> str | None:
     found = tx.execute(_HASH_AT, {"at": revision}).scalar()
     found = found or tx.execute(_CHECKPOINT_HASH_AT, {"at": revision}).scalar()
     return None if found is None else str(found)
+
+
+def epoch_at(tx: Connection, revision: int) -> int | None:
+    """The epoch to which a revision belongs, as it is stored; None if nothing is kept of it."""
+    if revision == 0:
+        return FIRST_EPOCH
+    found = tx.execute(_EPOCH_AT, {"at": revision}).scalar()
+    return tx.execute(_CHECKPOINT_EPOCH_AT, {"at": revision}).scalar() if found is None else found
+
+
+def _head_of(epoch: Any, revision: Any, hashed: Any, installation: Any) -> Head:
+    if type(epoch) is not int or type(revision) is not int:
+        raise StoreIntegrity("the head row of the log is damaged; restore the database from a backup")
+    return Head(epoch, revision, hashed, installation)
 
 
 def _headless() -> StoreIntegrity:

@@ -155,6 +155,8 @@ class Replica:
         """
         if revision > self.world.revision:
             await self._look(2.0)
+            if revision > self.world.revision and self.problem is not None:
+                raise self.problem  # it may well be there, behind what cannot be read
         if not 0 <= revision <= self.world.revision:
             raise NotFound(
                 f"there is no revision {revision}; the newest is {self.world.revision}",

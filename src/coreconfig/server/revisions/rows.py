@@ -14,6 +14,9 @@ from coreconfig.model.canonical import MAX_EXACT_INTEGER, canonical
 GENESIS = "0" * 64
 """What the first row follows."""
 
+FIRST_EPOCH = 1
+"""The epoch of a log without rows."""
+
 # The order of `tables.log`; `edits` is text here, as it is stored and hashed.
 Stored = Sequence[Any]
 
