@@ -115,7 +115,7 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(threads, run, fn)
 
     def listen(self, noticed: Noticed) -> None:
-        """Call `noticed`, from another thread, about revisions that others committed, where that is told.
+        """Call `noticed`, in another thread, about revisions of other servers, where that is told.
 
         It is a hint that may be missing, late or wrong; None stands for "there may be some". Until `close`.
         """

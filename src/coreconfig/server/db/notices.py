@@ -43,12 +43,20 @@ class Listening:
     """One connection that hears notices, in a thread of its own; it comes back by itself after every failure.
 
     `noticed` is called in that thread: with the revision of a notice, and with None after each connection was
-    made, because of what may have been missed before it.
+    made, because of what may have been missed before it. `is_own` tells from the id of the database's process
+    whether a notice comes from this program itself; then it is passed over.
     """
 
-    def __init__(self, parameters: Mapping[str, str], noticed: Callable[[int | None], None]) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, str],
+        noticed: Callable[[int | None], None],
+        *,
+        is_own: Callable[[int], bool] = lambda _: False,
+    ) -> None:
         self._parameters: dict[str, Any] = dict(parameters)
         self._noticed = noticed
+        self._is_own = is_own
         self._wake, self._woken = socket.socketpair()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="coreconfig-notices", daemon=True)
@@ -95,7 +103,8 @@ class Listening:
                 if not ready.select(HEARTBEAT):
                     connection.execute("SELECT 1")
                 for notice in connection.notifies(timeout=0):
-                    self._noticed(_revision_of(notice.payload))
+                    if not self._is_own(notice.pid):
+                        self._noticed(_revision_of(notice.payload))
 
 
 def _revision_of(payload: str) -> int | None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from coreconfig.errors import CoreConfigError, Invalid, StorageFull, StoreIntegrity, Unavailable
 from coreconfig.server.db.dialects import READ_THREADS, Noticed
@@ -60,6 +62,7 @@ class PostgreSQL:
         if "," in parameters.get("host", "") or "," in parameters.get("hostaddr", ""):
             self.parameters.setdefault("target_session_attrs", "read-write")
         self.name = _name_of(self.parameters)
+        self._own: WeakKeyDictionary[ConnectionPoolEntry, int] = WeakKeyDictionary()
 
     @classmethod
     def at(cls, url: str) -> Self:
@@ -89,13 +92,20 @@ class PostgreSQL:
 
     def writing(self) -> Engine:
         """See `Dialect`. Each statement sees what was committed before it: after a lock, the newest."""
-        return self._engine(WRITERS, _prepare_writing)
+
+        def prepare(connection: psycopg.Connection[Any], place: ConnectionPoolEntry) -> None:
+            _prepare_writing(connection)
+            self._own[place] = connection.info.backend_pid
+
+        return self._engine(WRITERS, prepare)
 
     def reading(self) -> Engine:
         """See `Dialect`; the product refuses writes in these transactions."""
-        return self._engine(READ_THREADS, _prepare_reading)
+        return self._engine(READ_THREADS, lambda connection, _place: _prepare_reading(connection))
 
-    def _engine(self, connections: int, prepare: Callable[[psycopg.Connection[Any], object], None]) -> Engine:
+    def _engine(
+        self, connections: int, prepare: Callable[[psycopg.Connection[Any], ConnectionPoolEntry], None]
+    ) -> Engine:
         engine = create_engine(
             "postgresql+psycopg://",
             pool_size=connections,
@@ -113,9 +123,13 @@ class PostgreSQL:
         return engine
 
     def listening(self, noticed: Noticed) -> AbstractContextManager[object]:
-        """See `Dialect`: one connection that does nothing else, never a pooled one."""
+        """See `Dialect`: one connection that does nothing else, never a pooled one.
+
+        What this process committed it does not have to be told.
+        """
         name = f"{self.parameters['application_name']} notices"
-        return Listening({**self.parameters, "application_name": name}, noticed)
+        parameters = {**self.parameters, "application_name": name}
+        return Listening(parameters, noticed, is_own=lambda pid: pid in self._own.values())
 
     def failure(self, error: DBAPIError, *, committing: bool) -> CoreConfigError | None:
         """See `Dialect`; codes: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
@@ -164,7 +178,7 @@ class PostgreSQL:
         )
 
 
-# A refused connection comes without a code; where the server speaks another language it counts as unreachable.
+# A refused connection comes without a code; where the server speaks another language, as unreachable.
 _NO_CONNECTION_LEFT = ("too many clients", "too many connections", "remaining connection slots")
 
 # The first that fits counts: start of the code, our code, what it means, seconds until another try.
@@ -203,7 +217,7 @@ def _is_lost(error: DBAPIError, state: str) -> bool:
     return not state and isinstance(error.orig, psycopg.OperationalError)
 
 
-def _prepare_writing(connection: psycopg.Connection[Any], _record: object) -> None:
+def _prepare_writing(connection: psycopg.Connection[Any]) -> None:
     from psycopg import IsolationLevel
 
     encoding = connection.info.parameter_status("server_encoding")
@@ -217,7 +231,7 @@ def _prepare_writing(connection: psycopg.Connection[Any], _record: object) -> No
     connection.isolation_level = IsolationLevel.READ_COMMITTED
 
 
-def _prepare_reading(connection: psycopg.Connection[Any], _record: object) -> None:
+def _prepare_reading(connection: psycopg.Connection[Any]) -> None:
     from psycopg import IsolationLevel
 
     _configure(connection, _READING)
