@@ -35,7 +35,9 @@ KEYS = ["a", "a.b", "a.c", "d"]
 SERVICES = ["s", "t"]
 
 
-def commit(tx: Connection, moved: tuple[Movement, ...] = (), age: timedelta = timedelta()) -> int:
+def commit(
+    tx: Connection, moved: tuple[Movement, ...] = (), age: timedelta = timedelta(), by: str = "ada"
+) -> int:
     """The next revision: the environment first, then values."""
     head = lock_head(tx)
     create = {
@@ -50,7 +52,7 @@ def commit(tx: Connection, moved: tuple[Movement, ...] = (), age: timedelta = ti
         head,
         kind="configuration",
         change_id=f"chg-{head.revision + 1}",
-        author="ada",
+        author=by,
         reason=None,
         committed_at=(NOW - age).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         edits=[{**value, "value": head.revision + 1} if head.revision else create],
@@ -220,6 +222,7 @@ async def test_a_server_that_slept_through_a_compaction_goes_on_from_the_newest_
     filled(database, 3)
     replica = Replica(database, poll_interval=3600.0)
     await replica.start()
+    await replica.catch_up()  # its first look is over
     told: list[tuple[int, int]] = []
     replica.on_advance(lambda before, after, row: told.append((before.revision, after.revision)))
     await asyncio.to_thread(filled, database, 6)

@@ -84,11 +84,11 @@ class Installation:
             for statement in statements:
                 connection.execute(statement, values)
 
-    def run(self, service: str = "shop", **options: Any) -> Follower:
+    def run(self, service: str = "shop", environment: str = "e", **options: Any) -> Follower:
         """A client of this installation."""
         config = CoreConfig(
             service,
-            "e",
+            environment,
             url=self.server.url,
             **{"random": lambda: 0.01, "poll_interval": 0.1, "cache_dir": self.folder / "cache", **options},
         )
@@ -218,6 +218,26 @@ def test_a_database_that_lost_revisions_under_a_running_server_is_healed_by_a_ne
     until(lambda: follower.config.get("limit") == 4)
     past = installation.http.get("/v1/environments/e/configuration?at=2").json()
     assert past["values"] == {"limit": 1}
+
+
+def test_a_client_of_an_environment_that_is_lost_keeps_what_it_has(installation: Installation) -> None:
+    """It is told that there is none, and runs on; the others follow into the epoch."""
+    create(installation.http, "late", services={"shop": {"configuration": {"a": 1}}})
+    stranded = installation.run(environment="late")
+    follower = installation.run()
+    installation.tamper(
+        "DELETE FROM log WHERE revision > 1",
+        "DELETE FROM movement WHERE revision > 1",
+        "UPDATE head SET revision = 1, hash = (SELECT hash FROM log WHERE revision = 1)",
+    )
+    until(lambda: installation.ready().status_code == 503)
+    installation.begin_epoch()
+    until(lambda: follower.position == (2, 2))
+    until(lambda: stranded.config.availability == "CACHED")
+    assert (stranded.config.get("a"), stranded.position) == (1, (1, 2))
+    create(installation.http, "late", services={"shop": {"configuration": {"a": 2}}})
+    until(lambda: stranded.config.get("a") == 2)
+    assert stranded.position == (2, 3)
 
 
 def test_a_new_epoch_reaches_every_client_although_no_value_moves(installation: Installation) -> None:

@@ -13,7 +13,7 @@ from coreconfig.server.access.actions import Action
 from coreconfig.server.access.caller import caller_of
 from coreconfig.server.access.decisions import demand
 from coreconfig.server.fleet.instances import Instances
-from coreconfig.server.recovery.commands import new_epoch
+from coreconfig.server.recovery.commands import new_epoch, sound_world
 from coreconfig.server.revisions.replica import Replica
 from coreconfig.server.web.bodies import read_model
 from coreconfig.server.web.models import Answer, Body, Revision
@@ -70,9 +70,9 @@ async def begin(request: Request) -> Response:
     caller, services = caller_of(request), cast("RecoveryServices", services_of(request))
     demand(caller, Action.BEGIN_EPOCH)
     asked = await read_model(request, NewEpoch)
-    seen = services.instances.greatest_epoch
+    sound, seen = await services.database.reading(sound_world), services.instances.greatest_epoch
     row = await services.database.writing(
-        lambda tx: new_epoch(tx, caller, asked.reason, seen=seen, wanted=asked.epoch)
+        lambda tx: new_epoch(tx, caller, asked.reason, sound=sound, seen=seen, wanted=asked.epoch)
     )
     await services.replica.follow(row)
     answer = {"epoch": row.epoch, "revision": row.revision}
