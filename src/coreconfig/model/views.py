@@ -15,7 +15,7 @@ from coreconfig.model.resolution import Layer, fold, fold_onto, layers_of, narro
 from coreconfig.model.snapshots import TreeChange, diff, digest_after, digest_of
 from coreconfig.model.trees import MISSING, Tree, get_at
 from coreconfig.model.values import MAX_VIEW_BYTES
-from coreconfig.model.weights import weigh_layer
+from coreconfig.model.weights import weigh, weigh_layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class View:
     """The resolved tree of (environment, service), or of an environment's base layers where service is None.
 
     `folded` is the result of the fold, in which `referring` leaves still hold their ``${config:...}``; `tree`
-    has them resolved. `issues` are the references that cannot be; such a leaf keeps its text.
+    has them resolved. `issues` are the references that cannot be; such a leaf keeps its text. `heaviest` is
+    how many bytes the tree can take as JSON at most.
     """
 
     environment: str
@@ -32,6 +33,7 @@ class View:
     referring: Mapping[Path, Any]
     tree: Tree
     digest: int
+    heaviest: int = 0
     issues: tuple[Issue, ...] = ()
 
 
@@ -45,10 +47,11 @@ def build_view(
     layers = layers_of(environments, environment, service)
     folded = _folded(layers, base)
     if base is None:
-        return _resolved(environment, service, folded)
-    paths = [change.path for change in diff(base.folded, folded)]
-    view = _with_folded(replace(base, service=service), folded, paths)
-    return _compared(base, view)[0]
+        view = _resolved(environment, service, folded)
+    else:
+        paths = [change.path for change in diff(base.folded, folded)]
+        view = _compared(base, _with_folded(replace(base, service=service), folded, paths))[0]
+    return replace(view, heaviest=_heaviest(environments, layers, view))
 
 
 def advance_view(
@@ -69,7 +72,8 @@ def advance_view(
         folded = refold(folded, layers, touch.path)
     if folded is view.folded:
         return view, []
-    return _compared(view, _with_folded(view, folded, [touch.path for touch in near]))
+    after = _with_folded(view, folded, [touch.path for touch in near])
+    return _compared(view, replace(after, heaviest=_heaviest(environments, layers, after)))
 
 
 def resolved_at(layers: Sequence[Layer], path: Path) -> Any:
@@ -95,6 +99,12 @@ def check_view_size(
     return [Issue("view_too_large", text)]
 
 
+def _heaviest(environments: Environments, layers: Sequence[Layer], view: View) -> int:
+    """What the layers weigh together, and what references bring in beside."""
+    written = sum(environments[layer.environment].weight(layer.service).bytes for layer in layers)
+    return written + sum(weigh(get_at(view.tree, path)).bytes for path in view.referring)
+
+
 def _folded(layers: Sequence[Layer], base: View | None) -> Tree:
     if base is None:
         return fold([layer.tree for layer in layers])
@@ -108,7 +118,7 @@ def _folded(layers: Sequence[Layer], base: View | None) -> Tree:
 def _resolved(environment: str, service: str | None, folded: Tree) -> View:
     referring = referring_leaves(folded)
     tree, issues = resolve_config(folded, referring) if referring else (folded, [])
-    return View(environment, service, folded, referring, tree, digest_of(tree), tuple(issues))
+    return View(environment, service, folded, referring, tree, digest_of(tree), issues=tuple(issues))
 
 
 def _with_folded(view: View, folded: Tree, paths: Sequence[Path]) -> View:

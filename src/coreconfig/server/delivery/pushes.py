@@ -80,12 +80,12 @@ def shortest_text(view: LiveView, held: At) -> bytes:
 
 
 def _is_longer(delta: bytes, view: LiveView) -> bool:
-    """Whether a delta is longer than the whole view, which is encoded only where that may be so."""
-    return len(delta) > _SHORT_BYTES and len(delta) > len(view.state.values)
+    """Whether a delta is longer than the whole view can be, so that nothing has to be encoded to know."""
+    return len(delta) > _SHORT_BYTES and len(delta) > view.state.view.heaviest
 
 
 def _snapshot(view: LiveView, at: At) -> Prepared:
-    if len(view.state.values) > SNAPSHOT_BY_HTTP_BYTES:
+    if view.state.view.heaviest > SNAPSHOT_BY_HTTP_BYTES:
         return _fetch(view.key, at)
     return Prepared("snapshot", text_message(whole_text(view)), _push(view.key, at))
 

@@ -10,6 +10,7 @@ from coreconfig.model.snapshots import diff, digest_text
 from coreconfig.model.trees import MISSING, Tree, flatten, get_at
 from coreconfig.model.views import View
 from coreconfig.server.delivery.encode import change_list
+from coreconfig.server.delivery.kept import Encodings, Room
 from coreconfig.server.delivery.keys import ViewKey
 from coreconfig.wire.frames import At
 from coreconfig.wire.json import encode
@@ -27,12 +28,14 @@ class State:
 
     __slots__ = ("_encoded", "digest", "metadata", "timestamp", "view")
 
-    def __init__(self, view: View, timestamp: str, metadata: dict[str, Any]) -> None:
+    def __init__(
+        self, view: View, timestamp: str, metadata: dict[str, Any], room: Room | None = None
+    ) -> None:
         self.view = view
         self.digest = digest_text(view.digest)
         self.timestamp = timestamp
         self.metadata = metadata
-        self._encoded: dict[object, bytes] = {}
+        self._encoded = Encodings(room)
 
     @property
     def tree(self) -> Tree:
@@ -60,7 +63,7 @@ class State:
 
     def encoded(self, name: object, make: Callable[[], bytes]) -> bytes:
         """What is kept under a name, made when it is first asked for."""
-        made = self._encoded.get(name)
+        made: bytes | None = self._encoded.get(name)
         if made is None:
             made = self._encoded[name] = make()
         return made
@@ -75,7 +78,7 @@ class State:
 
     def forget_encodings(self) -> None:
         """The view has moved on: what was encoded of this state is not needed again."""
-        self._encoded.clear()
+        self._encoded.release()
 
 
 class Standing:
@@ -94,15 +97,18 @@ class LiveView:
     `frames` keeps what was encoded for the position that the view stands at; it is emptied when that moves.
     """
 
-    __slots__ = ("_position", "_standing", "frames", "history", "key", "pins", "state", "weight")
+    __slots__ = ("_position", "_room", "_standing", "frames", "history", "key", "pins", "state", "weight")
 
-    def __init__(self, key: ViewKey, state: State, standing: Standing, weight: int) -> None:
+    def __init__(
+        self, key: ViewKey, state: State, standing: Standing, weight: int, room: Room | None = None
+    ) -> None:
         self.key = key
+        self._room = room
         self.state = state
         self.weight = weight
         self.pins = 0
         self.history: dict[str, State] = {state.digest: state}
-        self.frames: dict[object, Any] = {}
+        self.frames = Encodings(room)
         self._standing = standing
         self._position = self._at()
 
@@ -111,7 +117,7 @@ class LiveView:
         """Where the view stands: the digest of its newest state, at the revision of the world."""
         position, standing = self._position, self._standing
         if position.revision != standing.revision or position.epoch != standing.epoch:
-            self.frames = {}
+            self._renew_frames()
             self._position = position = self._at()
         return position
 
@@ -128,13 +134,22 @@ class LiveView:
         self.history[state.digest] = state
         while len(self.history) > MAX_STATES:
             del self.history[next(iter(self.history))]
-        self.frames = {}
+        self._renew_frames()
         self._position = self._at()
 
     def forget_history(self) -> None:
         """Nothing before the newest state can be continued from any more."""
         self.history = {self.state.digest: self.state}
-        self.frames = {}
+        self._renew_frames()
+
+    def let_go(self) -> None:
+        """The view is no longer kept: what was encoded of it makes room."""
+        self.state.forget_encodings()
+        self.frames.release()
+
+    def _renew_frames(self) -> None:
+        self.frames.release()
+        self.frames = Encodings(self._room)
 
     def _at(self) -> At:
         return At(self._standing.epoch, self._standing.revision, self.state.digest, self.key.overlay)

@@ -20,6 +20,7 @@ from coreconfig.model.environments import Environments, descendants
 from coreconfig.model.resolution import layers_of
 from coreconfig.model.views import View, advance_view, build_view
 from coreconfig.server.delivery.explaining import demand_view
+from coreconfig.server.delivery.kept import Room
 from coreconfig.server.delivery.keys import ViewKey
 from coreconfig.server.delivery.states import LiveView, Standing, State
 from coreconfig.server.revisions.log import LogRow
@@ -61,6 +62,7 @@ class ViewStore:
     def __init__(self, worlds: WorldSource, *, budget: int = DEFAULT_BUDGET_BYTES) -> None:
         self._worlds = worlds
         self._budget = budget
+        self._room = Room()
         self._live: OrderedDict[ViewKey, LiveView] = OrderedDict()
         self._building: dict[ViewKey, asyncio.Task[None]] = {}
         self._past: OrderedDict[tuple[ViewKey, int, int], State] = OrderedDict()
@@ -92,7 +94,7 @@ class ViewStore:
         state = self._past.get(name)
         if state is None:
             view = await asyncio.to_thread(build_view, world.environments, key.environment, key.service)
-            state = self._past[name] = State(view, "", {})
+            state = self._past[name] = State(view, "", {}, self._room)
             while len(self._past) > _PAST_VIEWS:
                 self._past.popitem(last=False)
         return state
@@ -134,18 +136,18 @@ class ViewStore:
         try:
             view, _ = advance_view(live.state.view, world.environments, touches, base=self._base_of(live.key))
         except NotFound:
-            del self._live[live.key]
+            self._let_go(live)
             result.gone.append(live)
             return
         except Exception:  # noqa: BLE001  # a view that cannot follow must not keep the others from it
             _log.exception("the view of %s could not be brought to revision %d", live.key, row.revision)
-            del self._live[live.key]
+            self._let_go(live)
             result.failed.append(live)
             return
         if view.digest == live.state.view.digest:
             live.state.view = view
             return
-        live.moved(State(view, row.committed_at, _metadata(row)))
+        live.moved(State(view, row.committed_at, _metadata(row), self._room))
         result.moved.append(live)
 
     async def _built(self, key: ViewKey) -> None:
@@ -174,8 +176,13 @@ class ViewStore:
     def _keep(self, key: ViewKey, view: View) -> None:
         world = self._worlds.world
         weight = 4096 + _BYTES_PER_JSON_BYTE * _json_bytes(world.environments, key)
-        self._live[key] = LiveView(key, State(view, _now(), {}), self._stand(world), weight)
+        state = State(view, _now(), {}, self._room)
+        self._live[key] = LiveView(key, state, self._stand(world), weight, self._room)
         self._make_room(spare=key)
+
+    def _let_go(self, view: LiveView) -> None:
+        del self._live[view.key]
+        view.let_go()
 
     def _stand(self, world: World) -> Standing:
         if self._standing is None:
@@ -193,7 +200,7 @@ class ViewStore:
                 return
             if view.pins == 0 and view.key != spare:
                 size -= view.size
-                del self._live[view.key]
+                self._let_go(view)
 
 
 def _build_over(environments: Environments, key: ViewKey, base: View | None) -> View:
