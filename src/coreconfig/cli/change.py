@@ -32,7 +32,9 @@ def list_(api: Api, out: Output, *, limit: int) -> None:
         [moment(one.get(name)) if name == "created_at" else one.get(name) for name in columns]
         for one in body["changes"]
     ]
-    out.table(("ID", "STATE", "REVISION", "AUTHOR", "CREATED (UTC)", "REASON"), rows)
+    out.table(
+        ("ID", "STATE", "REVISION", "AUTHOR", "CREATED (UTC)", "REASON"), rows, spare=("CREATED (UTC)",)
+    )
 
 
 @change.command()

@@ -29,7 +29,7 @@ def list_(api: Api, out: Output) -> None:
         return
     columns = ("id", "name", "type", "inherits", "status", "services")
     rows = [[one.get(name) for name in columns] for one in body["environments"]]
-    out.table([name.upper() for name in columns], rows)
+    out.table([name.upper() for name in columns], rows, spare=("STATUS",))
 
 
 @env.command()

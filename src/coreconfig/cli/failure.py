@@ -7,6 +7,7 @@ import json
 import click
 
 from coreconfig import errors
+from coreconfig.cli.output import wrapped
 from coreconfig.errors import CoreConfigError, Issue
 from coreconfig.wire.codes import body_of
 
@@ -52,14 +53,20 @@ def report(error: CoreConfigError, *, as_json: bool = False) -> None:
     if as_json:
         click.echo(json.dumps(body_of(error), ensure_ascii=False), err=True)
         return
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message} [{error.code}]", err=True)
+    _tell("error:", "red", f"{error.message} [{error.code}]")
     for issue in error.issues:
         if (issue.code, issue.message) != (error.code, error.message):
-            click.echo(f"  - {_line(issue)}", err=True)
+            click.echo(wrapped(f"  - {_line(issue)}", 2), err=True)
     notes: list[str] = getattr(error, "__notes__", [])
     hints = [*notes, *([HINTS[error.code]] if error.code in HINTS else [])]
     if hints:
-        click.echo(f"\n{click.style('hint:', fg='cyan', bold=True)} {' '.join(hints)}", err=True)
+        click.echo(err=True)
+        _tell("hint:", "cyan", " ".join(hints))
+
+
+def _tell(word: str, colour: str, text: str) -> None:
+    styled = click.style(word, fg=colour, bold=True)
+    click.echo(styled + wrapped(f"{word} {text}", 2).removeprefix(word), err=True)
 
 
 def _line(issue: Issue) -> str:

@@ -38,7 +38,7 @@ def fleet(api: Api, out: Output, *, environment: str | None, service: str | None
     instances = sorted(
         body["instances"], key=lambda one: (one["environment"], one["service"], one["instance"])
     )
-    out.table(list(_COLUMNS), [_row(one) for one in instances])
+    out.table(list(_COLUMNS), [_row(one) for one in instances], spare=("SINCE (UTC)", "VERSION"))
 
 
 def _row(instance: dict[str, Any]) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -44,32 +45,58 @@ class Output:
 
     def note(self, text: str = "") -> None:
         """Words for a person."""
-        click.echo(text, err=True)
+        click.echo(wrapped(text), err=True)
 
-    def table(self, titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    def table(
+        self, titles: Sequence[str], rows: Iterable[Sequence[Any]], *, spare: Sequence[str] = ()
+    ) -> None:
         """Columns wide enough for what stands in them; the titles go to standard error.
 
-        On a terminal that is too narrow the widest columns are cut short; programs that read get all of it.
+        On a terminal that is too narrow the columns in `spare` are left out, in this order, and the widest of
+        the others but the first cut short; programs that read get all of it.
         """
         cells = [[_cell(value) for value in row] for row in rows]
         widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
         if sys.stdout.isatty():
-            widths = fitting(widths, shutil.get_terminal_size().columns)
+            order = [list(titles).index(name) for name in spare]
+            widths = fitting(widths, shutil.get_terminal_size().columns, order)
         click.secho(_row(titles, widths), bold=True, err=True)
         for row in cells:
             click.echo(_row(row, widths))
 
 
-def fitting(widths: Sequence[int], columns: int) -> list[int]:
-    """The widths of a table's columns made to fit, by taking from the widest first."""
+def wrapped(text: str, indent: int = 4) -> str:
+    """On a terminal in lines that break between words; as it is where a program reads."""
+    width = shutil.get_terminal_size().columns
+    if not sys.stderr.isatty() or len(click.unstyle(text)) <= width:
+        return text
+    margin = len(text) - len(text.lstrip()) + indent
+    return textwrap.fill(
+        text, width, subsequent_indent=" " * margin, break_on_hyphens=False, break_long_words=False
+    )
+
+
+def fitting(widths: Sequence[int], columns: int, spare: Sequence[int] = ()) -> list[int]:
+    """The widths of a table's columns made to fit: spare ones become 0, then the widest give way.
+
+    The first column is what a person copies into the next command, so it stays whole.
+    """
     fitted = list(widths)
-    while sum(fitted) + _GAP * (len(fitted) - 1) > columns and max(fitted) > _LEAST:
-        fitted[fitted.index(max(fitted))] -= 1
+    for place in spare:
+        if _total(fitted) > columns:
+            fitted[place] = 0
+    while _total(fitted) > columns and max(fitted[1:], default=0) > _LEAST:
+        fitted[fitted.index(max(fitted[1:]), 1)] -= 1
     return fitted
 
 
+def _total(widths: Sequence[int]) -> int:
+    shown = [width for width in widths if width]
+    return sum(shown) + _GAP * (len(shown) - 1)
+
+
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    shown = (_cut(cell, width).ljust(width) for cell, width in zip(cells, widths, strict=True))
+    shown = (_cut(cell, width).ljust(width) for cell, width in zip(cells, widths, strict=True) if width)
     return (" " * _GAP).join(shown).rstrip()
 
 

@@ -14,7 +14,10 @@ import click
 
 from coreconfig.errors import CoreConfigError
 
-_DATABASE = "Where everything is stored, a plain path is an SQLite file; else sqlite:///coreconfig.db."
+_DATABASE = (
+    "Where everything is stored: a path is an SQLite file, postgresql://USER@HOST/NAME a server's database."
+    " Else sqlite:///coreconfig.db."
+)
 
 
 @click.command(context_settings={"auto_envvar_prefix": "CORECONFIG_SERVER"})

@@ -62,7 +62,11 @@ def list_(api: Api, out: Output) -> None:
         [moment(one.get(name)) if name == "created_at" else one.get(name) for name in columns]
         for one in body["tokens"]
     ]
-    out.table(("ID", "NAME", "ROLES", "SERVICE", "ENVIRONMENTS", "KEYS", "CREATED (UTC)"), rows)
+    out.table(
+        ("ID", "NAME", "ROLES", "SERVICE", "ENVIRONMENTS", "KEYS", "CREATED (UTC)"),
+        rows,
+        spare=("CREATED (UTC)",),
+    )
 
 
 @token.command()

@@ -17,7 +17,15 @@ def test_a_table_takes_from_its_widest_columns_until_it_fits(widths: list[int], 
     """No column grows, none that is narrow is cut, and either all of it fits or none can give more."""
     fitted = fitting(widths, columns)
     assert all(new == old or 8 <= new < old for new, old in zip(fitted, widths, strict=True))
-    assert sum(fitted) + 2 * (len(fitted) - 1) <= columns or max(fitted) <= 8
+    assert sum(fitted) + 2 * (len(fitted) - 1) <= columns or max(fitted[1:], default=0) <= 8
+    assert fitted[0] == widths[0]
+
+
+def test_a_table_leaves_out_its_spare_columns_before_it_cuts_others() -> None:
+    """In the order that was given, and only as many as it takes."""
+    assert fitting([10, 10, 10, 10], 34, [3, 1]) == [10, 10, 10, 0]
+    assert fitting([10, 10, 10, 10], 24, [3, 1]) == [10, 0, 10, 0]
+    assert fitting([10, 10, 10, 10], 46, [3, 1]) == [10, 10, 10, 10]
 
 
 def test_a_time_is_shown_to_the_second() -> None:
