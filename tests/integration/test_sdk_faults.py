@@ -8,13 +8,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from random import Random
+from typing import Any, Self
 
+import httpx2
 import pytest
 from tests.fakes.fake_server import FakeServer
+from tests.fakes.proxy import Proxy
 
 from coreconfig import ConfigValidationError, CoreConfig, Invalid, Unavailable
 from coreconfig.errors import Issue
+from coreconfig.server.delivery.connection import Deadlines
+from coreconfig.testing.server import InProcessServer
 
 WITHIN = 10.0
 
@@ -83,6 +88,8 @@ def test_a_check_that_hangs_does_not_keep_the_program_from_ending(fake: FakeServ
 import sys, threading
 from coreconfig import ConfigValidationError, CoreConfig, Invalid, Unavailable
 from coreconfig.errors import Issue
+from coreconfig.server.delivery.connection import Deadlines
+from coreconfig.testing.server import InProcessServer
 config = CoreConfig("shop", "dev", url=sys.argv[1], cache_dir=None, start_timeout=0.5)
 config.check(lambda candidate: threading.Event().wait())
 try:
@@ -184,3 +191,179 @@ def test_a_server_with_an_older_log_changes_nothing_and_is_reported(fake: FakeSe
         fake.told, fake.revision, fake.values = None, 51, {"risk": {"max": 2}}
         until(lambda: config.revision == 51)
         until(lambda: config.health_check().status == "healthy")
+
+
+# networks
+
+
+def document(number: int) -> dict[str, Any]:
+    """A configuration in which everything has to have the same number."""
+    return {"n": number, "copy": {"n": number, "deep": {"n": [number, number]}}}
+
+
+def edit(key: str, value: Any) -> dict[str, Any]:
+    """The edit that sets a key of the base layer."""
+    place = {"kind": "value", "environment": "dev", "service": None}
+    return {**place, "key": key, "operation": "set", "value": value}
+
+
+def write(server: InProcessServer, *edits: dict[str, Any]) -> int:
+    """Commit one change; its revision."""
+    answer = httpx2.post(f"{server.url}/v1/changes", json={"edits": edits}, timeout=WITHIN)
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["revision"])
+
+
+def write_number(server: InProcessServer, number: int) -> int:
+    """All numbers move together."""
+    values = {"n": number, "copy.n": number, "copy.deep.n": [number, number]}
+    return write(server, *(edit(key, value) for key, value in values.items()))
+
+
+@pytest.fixture
+def numbers(server: InProcessServer) -> InProcessServer:
+    """A server with an environment in which all numbers are 1."""
+    whole = {"id": "dev", "name": "dev", "type": "development", "inherits": [], "services": {"shop": {}}}
+    whole["overrides"] = {"configuration": document(1)}
+    write(server, {"kind": "environment", "environment": "dev", "operation": "create", "document": whole})
+    return server
+
+
+@pytest.fixture
+def proxy(numbers: InProcessServer) -> Iterator[Proxy]:
+    """What stands between."""
+    with Proxy(numbers.port) as running:
+        yield running
+
+
+class Tangle:
+    """A network that loses, repeats, reorders, truncates and falsifies; the same for the same seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = Random(seed)
+        self._kept: list[bytes] = []
+
+    def __call__(self, text: bytes) -> list[bytes]:
+        """What becomes of one text."""
+        return self._chance.choice(
+            [self._as_it_is] * 3 + [self._lost, self._twice, self._later, self._cut, self._flip]
+        )(text)
+
+    def _as_it_is(self, text: bytes) -> list[bytes]:
+        return [text]
+
+    def _lost(self, text: bytes) -> list[bytes]:
+        return []
+
+    def _twice(self, text: bytes) -> list[bytes]:
+        return [text, text]
+
+    def _later(self, text: bytes) -> list[bytes]:
+        self._kept.append(text)
+        return [text, self._kept.pop(0)] if len(self._kept) > 2 else []
+
+    def _cut(self, text: bytes) -> list[bytes]:
+        return [text[: self._chance.randrange(len(text))]]
+
+    def _flip(self, text: bytes) -> list[bytes]:
+        # what a text says about content is protected by the digest, what it says about its place by nobody
+        begin = max(text.find(b'"values"'), text.find(b'"changes"'), 0)
+        flipped = bytearray(text)
+        flipped[self._chance.randrange(begin, len(text))] ^= 1 << self._chance.randrange(7)
+        return [bytes(flipped)] if begin else [text]
+
+
+class Witness:
+    """Looks at a client all the time, from outside and by a watch, and notes what must not be."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        self.wrong: list[str] = []
+        self.told: list[int] = []
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        config.watch("n", self._note)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join(WITHIN)
+
+    def _note(self, change: Any) -> None:
+        if self.told and self.told[-1] != change.old_value:
+            self.wrong.append(f"told of {self.told[-1]}, then of {change.old_value} -> {change.new_value}")
+        if change.old_value == change.new_value:
+            self.wrong.append(f"told of {change.new_value} again")
+        self.told.append(change.new_value)
+
+    def _look(self) -> None:
+        newest = 0
+        while not self._done.wait(0.001):
+            number, copy, deep = self.config.get_batch(["n", "copy.n", "copy.deep.n"]).values()
+            if not number == copy == deep[0] == deep[1]:
+                self.wrong.append(f"torn: {number}, {copy}, {deep}")
+            if number < newest:
+                self.wrong.append(f"back from {newest} to {number}")
+            newest = number
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_a_network_does_to_frames_nothing_wrong_is_read_or_told_and_the_client_catches_up(
+    numbers: InProcessServer, proxy: Proxy, seed: int
+) -> None:
+    """Reads are of one revision and never go back, each difference is told once, the end is the newest."""
+    numbers.services.hub.deadlines = Deadlines(progress=0.5, ack=2.0)
+    with client(proxy.url, poll_interval=2.0) as config, Witness(config) as witness:
+        proxy.mangle = Tangle(seed)
+        for number in range(2, 60):
+            write_number(numbers, number)
+            if number % 20 == 0:
+                proxy.cut()
+        proxy.mangle = None
+        until(lambda: config.get("n") == 59 and config.availability == "CURRENT", 30.0)
+        until(lambda: witness.told and witness.told[-1] == 59)
+    assert witness.wrong == []
+
+
+def test_where_no_stream_gets_through_changes_arrive_by_requests_until_one_does(
+    numbers: InProcessServer, proxy: Proxy
+) -> None:
+    """A proxy that refuses upgrades costs freshness and nothing else."""
+    proxy.upgrades = False
+    with client(proxy.url, poll_interval=0.1) as config:
+        assert config.availability == "CURRENT"
+        write_number(numbers, 2)
+        until(lambda: config.get("n") == 2)
+        assert not config.health_check().connected
+        proxy.upgrades = True
+        until(lambda: config.health_check().connected)
+        write_number(numbers, 3)
+        until(lambda: config.get("n") == 3)
+
+
+def test_a_connection_that_falls_silent_is_noticed_within_15_seconds(
+    numbers: InProcessServer, proxy: Proxy
+) -> None:
+    """Both ends think that it is there; reads go on, and it is found again."""
+    with client(proxy.url) as config:
+        proxy.freeze()
+        write_number(numbers, 2)
+        until(lambda: config.availability == "CACHED", 15.0)
+        assert config.get("n") == 1
+        proxy.thaw()
+        until(lambda: config.get("n") == 2 and config.availability == "CURRENT")
+
+
+def test_a_write_whose_answer_is_lost_is_repeated_and_applied_once(
+    numbers: InProcessServer, proxy: Proxy
+) -> None:
+    """The repetition has the name of the first, so that the server knows it."""
+    with client(proxy.url) as config:
+        before = config.revision
+        proxy.lose = 1
+        receipt = config.set("own", 1, reason="once")
+        assert (receipt.revision, config.get("own")) == (before + 1, 1)
+        assert write(numbers, edit("other", 1)) == before + 2

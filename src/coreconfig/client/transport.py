@@ -26,8 +26,9 @@ _stream_log = logging.getLogger("coreconfig.client.stream")
 _stream_log.setLevel(logging.WARNING)
 
 HEARTBEAT = 5.0
-DEAD_AFTER_PING = 9.0
-"""Seconds: a ping goes out every 5, a peer that leaves one unanswered for 9 is dead, 1 is for the close."""
+DEAD_AFTER_PING = 8.0
+"""Seconds: a ping goes out every 5, and a peer that leaves one unanswered for 8 is dead. With the second for the
+close it is noticed within 15."""
 CLOSE_WITHIN = 1.0
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 
