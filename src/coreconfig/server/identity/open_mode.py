@@ -8,12 +8,14 @@ a browser says of the page that asks (``Origin``, ``Sec-Fetch-Site``) has to be 
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from starlette.datastructures import Headers
 
 from coreconfig.errors import Denied
 
 MODE_HEADER = "X-CoreConfig-Mode"
+_HOST = re.compile(r"(\[[^\[\]@]*\]|[^:@\[\]]*)(?::[0-9]*)?")
 _FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
@@ -59,9 +61,9 @@ def _check_page(headers: Headers) -> None:
 
 
 def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
+    """The name or address in a ``Host`` header; nothing if it holds anything but that and a port."""
+    found = _HOST.fullmatch(host)
+    return found.group(1) if found else ""
 
 
 def _denied(code: str, what: str) -> Denied:

@@ -29,6 +29,8 @@ def test_a_loopback_name_is_served(host: str) -> None:
         "10.0.0.1:8400",
         "",
         "[::2]:1",
+        "localhost:1@example.com",
+        "localhost:x",
     ],
 )
 def test_a_host_that_could_be_elsewhere_is_refused(host: str) -> None:
