@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -221,3 +222,27 @@ async def test_guards_hold_between_servers(servers: list[Server]) -> None:
 async def settled(servers: list[Server], key: str, value: object) -> bool:
     answers = [(await server.get(READ)).json()["values"].get(key) for server in servers]
     return answers == [value] * len(servers)
+
+
+async def test_a_token_is_valid_everywhere_at_once_and_ends_everywhere_within_a_second(
+    postgres: Databases, tmp_path: Path
+) -> None:
+    """Whoever was given a token may take it to any server; revoking it closes its streams at all of them."""
+    with new_database(postgres) as url, replicas(url, tmp_path, 2) as two:
+        async with two[0].client().http as open_mode:
+            first = await open_mode.post("/v1/tokens", json={"name": "root", "roles": ["admin"]})
+        root = first.json()["token"]
+        here, there = (Server(replica.url, root) for replica in two)
+        for turn in range(10):
+            made = await here.http.post("/v1/tokens", json={"name": f"viewer {turn}", "roles": ["viewer"]})
+            token = made.json()["token"]
+            answer = await there.http.get(READ, headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 200, answer.text
+        async with Server(two[1].url, token).socket() as socket:
+            ended = await here.http.delete(f"/v1/tokens/{made.json()['id']}")
+            assert ended.status_code in (200, 204), ended.text
+            async with asyncio.timeout(1.5):
+                await socket.wait_closed()
+            assert socket.close_code == 1008
+        for server in (here, there):
+            await server.http.aclose()

@@ -32,7 +32,7 @@ class Gate:
             return
         outgoing = _marked_open(send) if self._keyring.is_open else send
         try:
-            caller = self._caller(scope)
+            caller = await self._admitted(scope)
         except CoreConfigError as error:
             self._metrics.refused_logins.inc()
             await _answer(error_response(error), scope, receive, outgoing)
@@ -40,6 +40,16 @@ class Gate:
         if caller is not None:
             set_caller(scope, caller)
         await self.app(scope, receive, outgoing)
+
+    async def _admitted(self, scope: Scope) -> Caller | None:
+        """The caller; a token that is not known here may have been created at another server just now."""
+        try:
+            return self._caller(scope)
+        except NotAuthenticated as error:
+            if error.code != "bad_token":
+                raise
+            await self._keyring.look_again()
+            return self._caller(scope)
 
     def _caller(self, scope: Scope) -> Caller | None:
         headers = Headers(scope=scope)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Any
 
 from coreconfig.errors import CoreConfigError, NotAuthenticated
@@ -17,6 +18,7 @@ from coreconfig.server.web.services import Transactions
 log = get_logger("coreconfig.server.identity")
 
 _UNKNOWN_HASH = "0" * 64
+LOOK_SECONDS = 0.1
 REFRESH_SECONDS = 0.5
 """Another process's revocation closes sockets here within a second."""
 
@@ -37,6 +39,7 @@ class Keyring:
         self._listeners: list[Ended] = []
         self._refreshing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._looked_at = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -68,6 +71,17 @@ class Keyring:
             told = "this token is not valid: it is unknown, mistyped or revoked"
             raise NotAuthenticated(told, code="bad_token")
         return caller
+
+    async def look_again(self) -> None:
+        """Read the store out of turn, at most ten times a second, whoever asks how often."""
+        if monotonic() - self._looked_at < LOOK_SECONDS:
+            async with self._refreshing:
+                return  # the one who looks at the moment looks for everybody
+        self._looked_at = monotonic()
+        try:
+            await self.refresh()
+        except CoreConfigError as error:
+            log.warning("tokens could not be read, the known ones stay valid", code=error.code)
 
     async def refresh(self) -> None:
         """Bring the memory up to the store, and tell listeners what ended."""
