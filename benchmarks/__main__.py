@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure
 
-SUITES = ("reads", "resolution", "startup", "writes", "fanout")
+SUITES = ("reads", "resolution", "startup", "writes", "fanout", "large")
 
 
 def main() -> int:

@@ -83,8 +83,9 @@ class EtcdWatcher(asyncio.Protocol):
 class StreamSubscriber(asyncio.Protocol):
     """A session of the stream that acks every push."""
 
-    def __init__(self, arrivals: Arrivals, service: str, number: int, host: str) -> None:
+    def __init__(self, arrivals: Arrivals, environment: str, service: str, number: int, host: str) -> None:
         self._arrivals = arrivals
+        self._environment = environment
         self._service = service
         self._number = number
         self._host = host
@@ -113,7 +114,7 @@ class StreamSubscriber(asyncio.Protocol):
             hello = {
                 "type": "hello",
                 "service": self._service,
-                "environment": "bench",
+                "environment": self._environment,
                 "instance": f"i-{os.getpid()}-{self._number}",
             }
             self._send(hello)
@@ -128,6 +129,8 @@ class StreamSubscriber(asyncio.Protocol):
                 sys.exit(f"the server closed: {body!r}")
             elif body.startswith((b'{"type":"snapshot"', b'{"type":"configuration_changed"')):
                 self._apply(body)
+            elif body.startswith(b'{"type":"fetch"'):
+                self._arrivals.note_ready()
 
     def _next_frame(self) -> tuple[int, bytes] | None:
         buffer = self._buffer
@@ -193,6 +196,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--views", type=int, default=50)
+    parser.add_argument("--environments", type=int, default=0, help="e0, e1 ... instead of one")
     parser.add_argument("--size", type=int, default=1, help="bytes that make up one message (redis)")
     asked = parser.parse_args()
     arrivals = Arrivals(asked.count)
@@ -202,7 +206,9 @@ def main() -> None:
             return RedisSubscriber(arrivals, asked.size)
         if asked.kind == "etcd":
             return EtcdWatcher(arrivals)
-        return StreamSubscriber(arrivals, f"s{number % asked.views}", number, f"127.0.0.1:{asked.port}")
+        environment = f"e{number // asked.views % asked.environments}" if asked.environments else "bench"
+        service = f"s{number % asked.views}"
+        return StreamSubscriber(arrivals, environment, service, number, f"127.0.0.1:{asked.port}")
 
     asyncio.run(connect_all(asked.count, asked.port, make))
 
