@@ -27,8 +27,8 @@ _stream_log.setLevel(logging.WARNING)
 
 HEARTBEAT = 5.0
 DEAD_AFTER_PING = 8.0
-"""Seconds: a ping goes out every 5, and a peer that leaves one unanswered for 8 is dead. With the second for the
-close it is noticed within 15."""
+"""Seconds: a ping goes out every 5, and a peer that leaves one unanswered for 8 is dead. With the second that
+the close takes it is noticed within 15."""
 CLOSE_WITHIN = 1.0
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 
