@@ -25,7 +25,7 @@ _WRONG_USAGE = {"bad_url", "bad_target"}
 
 HINTS = {
     "not_authenticated": "pass `--token` or set `CORECONFIG_TOKEN`",
-    "bad_token": "the token is unknown or revoked; an administrator makes one with `coreconfig token create`",
+    "bad_token": "an administrator makes another with `coreconfig token create`",
     "denied": "ask an administrator for a token that may do this",
     "unreachable": "start a server with `coreconfig serve`, or name one with `--url` or `CORECONFIG_URL`",
     "unknown_environment": "`coreconfig env list` shows the environments",

@@ -163,7 +163,7 @@ def _why(caller: Caller, action: Action, target: Target) -> str:
     if caller.kind == "service" and caller.has(EDITOR) and action is Action.PROPOSE:
         return f"a service token writes into the layer of its own service only: {caller.service}"
     if target.path and not caller.covers(target.path):
-        return f"the keys that this token was given for do not take in {target}"
+        return f"this token is limited to some keys, and {target} is none of them"
     needed = {
         Action.PROPOSE: "the role editor",
         Action.SHAPE_ENVIRONMENT: "the role editor for all keys of the environment",

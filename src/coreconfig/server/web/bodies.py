@@ -29,6 +29,10 @@ _FINDINGS = (
     ("extra_forbidden", "unknown_member", "no member of this name is known here"),
     ("model_type", "wrong_type", "an object is expected"),
     ("_type", "wrong_type", None),
+    ("pattern_mismatch", "wrong_format", None),
+    ("too_short", "wrong_length", None),
+    ("too_long", "wrong_length", None),
+    ("_equal", "out_of_bounds", None),
     ("literal_error", "not_allowed", None),
     ("enum", "not_allowed", None),
 )
