@@ -17,7 +17,7 @@ from coreconfig.errors import CoreConfigError, Issue
 from coreconfig.model.canonical import canonical
 from coreconfig.model.keys import Path, format_key, parse_key
 from coreconfig.model.trees import MISSING, Tree, get_at, is_object, leaves, plain, set_at
-from coreconfig.model.values import MAX_STRING_BYTES
+from coreconfig.model.values import MAX_STRING_BYTES, check_shape
 
 MAX_REFERENCE_DEPTH = 8
 MAX_STEPS = 500_000
@@ -99,7 +99,8 @@ def resolve_config(tree: Tree, referring: Mapping[Path, Any]) -> tuple[Tree, lis
     """The folded tree with its `referring` leaves resolved, and every reference that cannot be.
 
     A leaf that cannot be resolved keeps its text. Issue codes: ``reference_dangling``, ``reference_cycle``,
-    ``reference_too_deep``, ``reference_spliced``, ``reference_budget``, ``string_too_long``, those of keys.
+    ``reference_too_deep``, ``reference_spliced``, ``reference_budget``, ``string_too_long``, ``too_deep``,
+    those of keys.
     """
     resolution = _ConfigResolution(tree)
     resolved = tree
@@ -109,8 +110,17 @@ def resolve_config(tree: Tree, referring: Mapping[Path, Any]) -> tuple[Tree, lis
         except CoreConfigError as error:
             resolution.issues.append(Issue(error.code, error.message, key=format_key(path)))
         else:
-            resolved = set_at(resolved, path, value)
+            resolution.issues += (faults := _nested_faults(value, path))
+            resolved = resolved if faults else set_at(resolved, path, value)
     return resolved, resolution.issues
+
+
+def _nested_faults(value: Any, path: Path) -> list[Issue]:
+    """What is wrong with a target where it comes to stand: too deep, or keys that are too long."""
+    if not isinstance(value, dict | list):
+        return []
+    key = format_key(path)
+    return [Issue(one.code, f"{one.message} (at {one.key})", key=key) for one in check_shape(value, path)][:1]
 
 
 class _ConfigResolution:

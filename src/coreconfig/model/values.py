@@ -88,7 +88,7 @@ def check_value(value: Value, at: Path = ()) -> list[Issue]:
     Codes: ``not_json``, ``number_not_finite``, ``integer_out_of_range``, ``lone_surrogate``,
     ``string_too_long``, ``too_deep``, ``value_too_large``, ``bad_unset``, and those of keys.
     """
-    issues = _shape_faults(value, at)
+    issues = check_shape(value, at)
     if not issues and _oversized(value):
         issues.append(_too_large(at))
     return issues
@@ -99,7 +99,7 @@ def check_layer(tree: Value) -> list[Issue]:
 
     Its values are its leaves: an object that was put together by many changes may be larger than one value.
     """
-    return _shape_faults(tree, ()) or [_too_large(at) for at in _oversized_arrays(tree, ())]
+    return check_shape(tree, ()) or [_too_large(at) for at in _oversized_arrays(tree, ())]
 
 
 def refuse(issues: list[Issue], message: str) -> None:
@@ -158,8 +158,11 @@ def _int(text: str) -> int:
     return int(text[:21])
 
 
-def _shape_faults(value: Value, at: Path) -> list[Issue]:
-    """Everything but the size: a marker stands for nothing, so it adds no depth and names no key."""
+def check_shape(value: Value, at: Path) -> list[Issue]:
+    """The faults of a value at a path but for its size.
+
+    A marker stands for nothing, so it adds no depth and names no key.
+    """
     if is_unset(value):
         return []
     return [*_faults(value, at, len(at)), *_member_faults(value, at, len(format_key(at).encode()))]

@@ -15,6 +15,12 @@ from coreconfig.model.references import (
 )
 
 
+def nested(name, levels, leaf=1):
+    for _ in range(levels):
+        leaf = {name: leaf}
+    return leaf
+
+
 def resolved(tree):
     return resolve_config(tree, referring_leaves(tree))
 
@@ -91,6 +97,8 @@ def test_texts_that_stand_together_make_no_reference_that_nobody_wrote(texts, en
         ({"a": "${config:b}${vault:s}", "b": "$"}, "reference_spliced"),
         ({"a": "${config:b.c.d}", "b": "${config:e}", "e": {"c": {}}}, "reference_dangling"),
         ({"a": "${config:b.c}", "b": "${config:a}"}, "reference_cycle"),
+        ({"a": nested("n", 10, "${config:b}"), "b": nested("n", 22)}, "too_deep"),
+        ({"a": nested("n" * 100, 3, "${config:b}"), "b": nested("n" * 100, 3)}, "key_too_long"),
         ({"a": "${config:not a key}"}, "bad_key"),
     ],
 )
@@ -99,6 +107,12 @@ def test_a_reference_that_cannot_be_resolved_is_an_issue_and_keeps_its_text(tree
     result, issues = resolved(tree)
     assert code in {issue.code for issue in issues}
     assert result["a" if "a" in tree else "k0"] == tree["a" if "a" in tree else "k0"]
+
+
+def test_a_target_may_be_as_deep_as_a_value_that_is_written_there():
+    """The limits are those of the place where it comes to stand."""
+    _, issues = resolved({"a": "${config:b}", "b": nested("n", 31)})
+    assert issues == []
 
 
 def test_references_cannot_blow_a_view_up():
