@@ -13,9 +13,12 @@ beside ``current`` under another name.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import stat
 import tempfile
+import time
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -36,7 +39,10 @@ _log = logging.getLogger(__name__)
 MAGIC = "coreconfig-cache"
 FORMAT = 1
 MAX_BYTES = 128 * 1024 * 1024
+LEFT_BEHIND_AFTER = 3600.0
+"""Seconds after which a temporary file belongs to nobody any more."""
 _CURRENT = "current"
+_NOT_WRITTEN = "cache_not_written"
 _HEADER_BYTES = 200
 
 
@@ -65,6 +71,13 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: str = ""
 
 
+class _Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Only what says how new a file is."""
+
+    at: At
+    installation: str = ""
+
+
 class Cache:
     """One client's file. Nothing here raises for a bad file or a bad disk: it is reported and passed over."""
 
@@ -79,8 +92,14 @@ class Cache:
         """The file of the generation that was last applied."""
         return self.folder / _CURRENT
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last state could not be written."""
+        return self.problem is not None and self.problem.code == _NOT_WRITTEN
+
     def load(self) -> Kept | None:
         """What the file holds; None where there is none that can be used."""
+        self._clear_up()
         try:
             content = _read(self.path)
         except FileNotFoundError:
@@ -97,13 +116,17 @@ class Cache:
         return None
 
     def save(self, state: State) -> None:
-        """Replace the file by this state, durably: temporary file, fsync, rename."""
+        """Replace the file by this state, durably: temporary file, fsync, rename.
+
+        Another process may share the file and be further on; then it stays.
+        """
         if state.at is None:
             return
         try:
-            self._write(self._closed(state, state.at))
+            if not self._is_newer(state.at, state.installation):
+                self._write(self._closed(state, state.at))
         except OSError as error:
-            self._report("cache_not_written", f"the cache {self.path} cannot be written: {error.strerror}")
+            self._report(_NOT_WRITTEN, f"the cache {self.path} cannot be written: {error.strerror}")
         else:
             self.problem = None
 
@@ -113,6 +136,24 @@ class Cache:
             os.utime(self.path)
         except OSError as error:
             _log.debug("the cache %s cannot be touched: %s", self.path, error.strerror)
+
+    def _is_newer(self, at: At, installation: str) -> bool:
+        """Whether the file is sound and holds a newer state of the same log."""
+        try:
+            there = msgspec.json.decode(_checked(_read(self.path)), type=_Standing)
+        except (OSError, CoreConfigError, msgspec.MsgspecError, RecursionError):
+            return False
+        same_log = not installation or there.installation in ("", installation)
+        return same_log and (there.at.epoch, there.at.revision) > (at.epoch, at.revision)
+
+    def _clear_up(self) -> None:
+        """Remove what processes left behind that were killed while they wrote."""
+        try:
+            for left in self.folder.glob(f".{_CURRENT}.*"):
+                if time.time() - left.stat().st_mtime > LEFT_BEHIND_AFTER:
+                    left.unlink()
+        except OSError as error:
+            _log.debug("the folder %s cannot be cleared up: %s", self.folder, error.strerror)
 
     def _opened(self, content: bytes, confirmed_at: float) -> Kept:
         """What the bytes mean. Raises `Invalid`: ``cache_damaged``, ``cache_format``, ``cache_foreign``."""
@@ -165,7 +206,10 @@ class Cache:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
+    # without O_NONBLOCK a pipe under this name would be waited for
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
         return file.read(MAX_BYTES + 1)
 
 

@@ -23,6 +23,7 @@ class Saver:
         self._cache = cache
         self._clock = clock
         self._next: State | None = None
+        self._last: State | None = None
         self._task: asyncio.Task[None] | None = None
         self._touched = float("-inf")
 
@@ -30,7 +31,7 @@ class Saver:
         """Have this state written soon."""
         if self._cache is None:
             return
-        self._next = state
+        self._next = self._last = state
         self._touched = self._clock.monotonic()
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._write(self._cache))
@@ -38,8 +39,12 @@ class Saver:
     def confirmed(self) -> None:
         """The server confirms what was written; noted in the file now and then."""
         now = self._clock.monotonic()
-        if self._cache is not None and now - self._touched > TOUCH_EVERY:
-            self._touched = now
+        if self._cache is None or now - self._touched <= TOUCH_EVERY:
+            return
+        self._touched = now
+        if self._cache.is_behind and self._last is not None:
+            self.save(self._last)  # maybe the disk has room again
+        else:
             aside(self._cache.touch, _THREAD)
 
     async def finish(self) -> None:
