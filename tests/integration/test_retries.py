@@ -75,3 +75,14 @@ def test_a_change_of_environments_is_one_in_the_log_whichever_way_it_came(server
         assert http.post("/v1/changes", json={"edits": [edit]}).status_code == 200
         kinds = {one["kind"] for one in http.get("/v1/revisions").json()["revisions"]}
         assert len(kinds) == 1
+
+
+def test_any_state_means_that_there_is_one(server: InProcessServer) -> None:
+    """`If-Match: *` changes a value and never makes one, also after it was deleted."""
+    with client(server) as http:
+        create(http, "dev", overrides={"configuration": {"a": 1}})
+        anything = {"If-Match": "*"}
+        assert http.put(f"{BASE}/b", json={"value": 1}, headers=anything).status_code == 412
+        assert http.put(f"{BASE}/a", json={"value": 2}, headers=anything).status_code == 200
+        assert http.delete(f"{BASE}/a", headers=anything).status_code == 200
+        assert http.put(f"{BASE}/a", json={"value": 3}, headers=anything).status_code == 412

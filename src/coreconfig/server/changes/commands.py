@@ -186,7 +186,7 @@ class Proposals:
 def _demand_conditions(proposal: Proposal, world: World, tx: Connection) -> None:
     """Raise unless what the author was looking at is still so; nothing touches it between world and head."""
     if proposal.guard is not None:
-        proposal.guard(tx, world.epoch)
+        proposal.guard(tx, world)
     if proposal.expected_revision is not None:
         demand_known(proposal.expected_revision, read_head(tx).revision)
         unmoved_since(tx, proposal.edits, proposal.expected_revision, world.environments)

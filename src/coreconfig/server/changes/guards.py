@@ -20,6 +20,7 @@ from coreconfig.server.changes.model import Guard
 from coreconfig.server.revisions.log import row_at
 from coreconfig.server.revisions.rows import LogRow
 from coreconfig.server.revisions.stamps import key_etag, moved_at
+from coreconfig.server.revisions.world import World
 from coreconfig.server.web.preconditions import Precondition
 
 _SHOWN: Final = 200
@@ -63,11 +64,16 @@ def demand_known(revision: int, newest: int) -> None:
 
 
 def key_matches(edit: ValueEdit, precondition: Precondition) -> Guard:
-    """The guard of ``If-Match`` for one key: its state must be one of those that the caller names."""
+    """The guard of ``If-Match`` for one key: its state must be one of those that the caller names.
 
-    def demand(tx: Connection, epoch: int) -> None:
-        etag = key_etag(tx, epoch, edit.environment, edit.service, edit.path)
-        precondition.demand(etag, f"the key {format_key(edit.path)}", int(etag.partition("-")[2]))
+    ``*`` names any, as long as there is a value.
+    """
+
+    def demand(tx: Connection, world: World) -> None:
+        etag = key_etag(tx, world.epoch, edit.environment, edit.service, edit.path)
+        there = not precondition.any or _now(edit, world.environments) is not MISSING
+        revision = int(etag.partition("-")[2])
+        precondition.demand(etag if there else None, f"the key {format_key(edit.path)}", revision)
 
     return demand
 
@@ -119,11 +125,16 @@ def _moved(tx: Connection, edit: ValueEdit, revision: int, environments: Environ
 
 def _shown(edit: ValueEdit, environments: Environments) -> str:
     """What is there now, short enough for a message."""
-    if edit.environment not in environments:
-        return "nothing"
-    layers = layers_of(environments, edit.environment, edit.service, must_know=False)
-    value = resolved_at(layers, edit.path)
+    value = _now(edit, environments)
     if value is MISSING:
         return "nothing"
     text = canonical(plain(value))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _now(edit: ValueEdit, environments: Environments) -> Any:
+    """What the layers give at the edited key, references as they are written."""
+    if edit.environment not in environments:
+        return MISSING
+    layers = layers_of(environments, edit.environment, edit.service, must_know=False)
+    return resolved_at(layers, edit.path)

@@ -9,12 +9,13 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from coreconfig.model.edits import Edit
+from coreconfig.server.revisions.world import World
 
 Source = Literal["api", "cli", "sdk", "console", "git", "promotion", "schedule", "system"]
 State = Literal["draft", "completed"]
 
-Guard = Callable[[Connection, int], None]
-"""A condition on the stored state, given the epoch: it holds, or it raises; checked under the head's lock."""
+Guard = Callable[[Connection, World], None]
+"""A condition on the state, stored and in memory: it holds, or it raises; checked under the head's lock."""
 
 
 @dataclass(frozen=True, slots=True)
