@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
-from hashlib import sha256
-from typing import Any, Protocol, cast
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from coreconfig.errors import Conflict, CoreConfigError, NotFound
+from coreconfig.errors import Conflict, NotFound
 from coreconfig.model.documents import check_name_of
 from coreconfig.model.edit_form import edits_from_json
 from coreconfig.model.edits import Edit, EnvironmentEdit, ValueEdit
@@ -18,7 +15,7 @@ from coreconfig.model.environments import Environments
 from coreconfig.model.trees import MISSING, get_at
 from coreconfig.model.values import check_value, refuse
 from coreconfig.server.access.actions import Action
-from coreconfig.server.access.caller import Caller, caller_of
+from coreconfig.server.access.caller import caller_of
 from coreconfig.server.access.decisions import demand
 from coreconfig.server.changes import store
 from coreconfig.server.changes.bodies import (
@@ -29,12 +26,12 @@ from coreconfig.server.changes.bodies import (
     RevertBody,
     ValueBody,
 )
-from coreconfig.server.changes.commands import Proposals
 from coreconfig.server.changes.guards import key_matches
-from coreconfig.server.changes.model import Guard, Proposal, Receipt
+from coreconfig.server.changes.model import Guard
+from coreconfig.server.changes.requests import change_services, proposal_of, propose, propose_once
 from coreconfig.server.changes.reverting import demand_untouched, undoing
 from coreconfig.server.changes.rights import authorise, authorise_revert
-from coreconfig.server.changes.visibility import cut_change, cut_receipt
+from coreconfig.server.changes.visibility import cut_change
 from coreconfig.server.environments.shapes import DOCUMENT, UPDATE
 from coreconfig.server.web.bodies import MAX_CHANGE_BYTES, read_body, read_json, read_model, to_model
 from coreconfig.server.web.operations import Operation
@@ -54,7 +51,6 @@ from coreconfig.server.web.parameters import (
 )
 from coreconfig.server.web.preconditions import if_match
 from coreconfig.server.web.responses import json_response
-from coreconfig.server.web.services import Services, services_of
 
 BEFORE_CHANGE: Parameter[str | None] = Parameter(
     "before",
@@ -69,29 +65,17 @@ REASON: Parameter[str | None] = Parameter(
 )
 
 
-class ChangeServices(Services, Protocol):
-    """What these routes ask of the process beyond what all routes may."""
-
-    @property
-    def proposals(self) -> Proposals:
-        """Where changes are proposed."""
-
-
-def _services(request: Request) -> ChangeServices:
-    return cast("ChangeServices", services_of(request))
-
-
 async def post_change(request: Request) -> Response:
     """Propose a change of up to 1,000 edits, over any environments: one revision."""
     body = await read_model(request, ChangeBody)
-    proposal = await _proposal(
+    proposal = await proposal_of(
         request,
         edits_from_json(body.edits),
         reason=body.reason,
         source=body.source,
         expected_revision=body.expected_revision,
     )
-    return await _answer(request, proposal, dry_run=DRY_RUN.of(request))
+    return await propose(request, proposal, dry_run=DRY_RUN.of(request))
 
 
 async def put_key(request: Request) -> Response:
@@ -99,14 +83,14 @@ async def put_key(request: Request) -> Response:
     body = await read_model(request, ValueBody)
     edit = _value_edit(request, "set", body.value)
     refuse(check_value(edit.value, edit.path), "the value cannot be accepted")
-    proposal = await _proposal(
+    proposal = await proposal_of(
         request,
         [edit],
         reason=body.reason,
         expected_revision=body.expected_revision,
         guard=_key_guard(request, edit),
     )
-    return await _answer(request, proposal, dry_run=DRY_RUN.of(request))
+    return await propose(request, proposal, dry_run=DRY_RUN.of(request))
 
 
 async def delete_key(request: Request) -> Response:
@@ -114,7 +98,7 @@ async def delete_key(request: Request) -> Response:
     edit = _value_edit(request, "delete")
 
     async def edits() -> list[Edit]:
-        replica = _services(request).replica
+        replica = change_services(request).replica
         authorise(caller_of(request), [edit], replica.world.environments)
         if not _has_entry(replica.world.environments, edit):
             world = await replica.catch_up()  # another server may have written it
@@ -122,7 +106,7 @@ async def delete_key(request: Request) -> Response:
                 raise _no_entry()
         return [edit]
 
-    return await _once(request, edits, reason=REASON.of(request), guard=_key_guard(request, edit))
+    return await propose_once(request, edits, reason=REASON.of(request), guard=_key_guard(request, edit))
 
 
 def _has_entry(environments: Environments, edit: ValueEdit) -> bool:
@@ -146,8 +130,8 @@ async def post_environment(request: Request) -> Response:
     edits = edits_from_json(
         [{"kind": "environment", "environment": name, "operation": "create", "document": document}]
     )
-    proposal = await _proposal(request, edits, reason=REASON.of(request))
-    return await _answer(request, proposal, dry_run=DRY_RUN.of(request), status=201)
+    proposal = await proposal_of(request, edits, reason=REASON.of(request))
+    return await propose(request, proposal, dry_run=DRY_RUN.of(request), status=201)
 
 
 async def patch_environment(request: Request) -> Response:
@@ -157,16 +141,16 @@ async def patch_environment(request: Request) -> Response:
     edits = edits_from_json(
         [{"kind": "environment", "environment": name, "operation": "update", "document": document}]
     )
-    proposal = await _proposal(request, edits, reason=REASON.of(request))
-    return await _answer(request, proposal, dry_run=DRY_RUN.of(request))
+    proposal = await proposal_of(request, edits, reason=REASON.of(request))
+    return await propose(request, proposal, dry_run=DRY_RUN.of(request))
 
 
 async def delete_environment(request: Request) -> Response:
     """Delete an environment; refused while others inherit from it."""
     name = ENV.of(request)
     edits: list[Edit] = [EnvironmentEdit(name, "delete", {})]
-    proposal = await _proposal(request, edits, reason=REASON.of(request))
-    return await _answer(request, proposal, dry_run=DRY_RUN.of(request))
+    proposal = await proposal_of(request, edits, reason=REASON.of(request))
+    return await propose(request, proposal, dry_run=DRY_RUN.of(request))
 
 
 async def revert_revision(request: Request) -> Response:
@@ -176,7 +160,7 @@ async def revert_revision(request: Request) -> Response:
     demand(caller, Action.READ_LOG)
 
     async def edits() -> list[Edit]:
-        replica = _services(request).replica
+        replica = change_services(request).replica
         if revision < 1:
             raise NotFound(f"there is no revision {revision}", code="unknown_revision")
         before, after = await replica.at(revision - 1), await replica.at(revision)
@@ -189,7 +173,7 @@ async def revert_revision(request: Request) -> Response:
         return restoring
 
     reason = body.reason or f"revert of revision {revision}"
-    return await _once(request, edits, reason=reason, kind="revert")
+    return await propose_once(request, edits, reason=reason, kind="revert")
 
 
 async def list_changes(request: Request) -> Response:
@@ -197,7 +181,7 @@ async def list_changes(request: Request) -> Response:
     limit, caller = LIMIT.of(request), caller_of(request)
     demand(caller, Action.READ_CHANGES)
     before = BEFORE_CHANGE.of(request)
-    found = await _services(request).database.reading(
+    found = await change_services(request).database.reading(
         lambda tx: store.list_changes(tx, caller, before=before, limit=limit)
     )
     following = found[-1]["id"] if len(found) == limit else None
@@ -208,7 +192,7 @@ async def show_change(request: Request) -> Response:
     """One change, with its edits and what it moved."""
     change, caller = CHANGE.of(request), caller_of(request)
     demand(caller, Action.READ_CHANGES)
-    found = await _services(request).database.reading(lambda tx: store.show_change(tx, change))
+    found = await change_services(request).database.reading(lambda tx: store.show_change(tx, change))
     return json_response(cut_change(caller, found))
 
 
@@ -220,48 +204,6 @@ def _value_edit(request: Request, operation: Any, value: Any = None) -> ValueEdi
 def _key_guard(request: Request, edit: ValueEdit) -> Guard | None:
     precondition = if_match(request)
     return key_matches(edit, precondition) if precondition else None
-
-
-async def _proposal(request: Request, edits: Sequence[Edit], **members: Any) -> Proposal:
-    members.setdefault("kind", _kind_of(edits))
-    key = IDEMPOTENCY_KEY.of(request)
-    if key is None:
-        return Proposal(tuple(edits), **members)
-    asked = f"{request.method} {request.url.path}?{request.url.query}\0".encode()
-    fingerprint = sha256(asked + await read_body(request)).hexdigest()
-    return Proposal(tuple(edits), idempotency_key=key, fingerprint=fingerprint, **members)
-
-
-def _kind_of(edits: Sequence[Edit]) -> str:
-    """What the log calls a change, whichever route it came by."""
-    return "environment" if any(isinstance(edit, EnvironmentEdit) for edit in edits) else "configuration"
-
-
-async def _once(request: Request, edits: Callable[[], Awaitable[Sequence[Edit]]], **members: Any) -> Response:
-    """Propose edits that follow from the present state, which is another one when a request comes again."""
-    proposals, caller = _services(request).proposals, caller_of(request)
-    asked, dry_run = await _proposal(request, (), **members), DRY_RUN.of(request)
-    repeated = None if dry_run else await proposals.repeated(caller, asked)
-    try:
-        asked = replace(asked, edits=() if repeated else tuple(await edits()))
-    except CoreConfigError:
-        # the first of two may have been on its way when the second came
-        repeated = None if dry_run else await proposals.repeated(caller, asked)
-        if repeated is None:
-            raise
-    if repeated is not None:
-        return _receipt_response(caller, repeated, 200)
-    return await _answer(request, asked, dry_run=dry_run)
-
-
-async def _answer(request: Request, proposal: Proposal, *, dry_run: bool, status: int = 200) -> Response:
-    caller = caller_of(request)
-    receipt = await _services(request).proposals.propose(caller, proposal, dry_run=dry_run)
-    return _receipt_response(caller, receipt, 200 if dry_run else status)
-
-
-def _receipt_response(caller: Caller, receipt: Receipt, status: int) -> Response:
-    return json_response(cut_receipt(caller, receipt.to_json()), status=status, revision=receipt.revision)
 
 
 _WRITE: list[Parameter[Any]] = [DRY_RUN, IDEMPOTENCY_KEY]
