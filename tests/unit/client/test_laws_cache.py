@@ -62,10 +62,12 @@ def test_a_newer_file_is_replaced_if_it_is_of_another_log_or_damaged(tmp_path: P
     cache = cache_in(tmp_path)
     cache.save(of_installation(state_of(OLD, revision=300), "one"))
     cache.save(of_installation(state_of(NEW, revision=2), "two"))
-    assert (kept := cache.load()) and kept.values == NEW
+    assert (kept := cache.load())
+    assert kept.values == NEW
     cache.path.write_bytes(cache.path.read_bytes()[:-1])
     cache.save(of_installation(state_of(OLD, revision=1), "two"))
-    assert (kept := cache.load()) and kept.values == OLD
+    assert (kept := cache.load())
+    assert kept.values == OLD
 
 
 def test_a_pipe_in_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
@@ -104,11 +106,13 @@ async def test_a_disk_that_was_full_gets_the_file_once_there_is_room_without_ano
         saver.save(large)
         await saver.finish()
         assert cache.is_behind
-        assert (kept := cache_in(folder).load()) and kept.values == {"a": 1}
+        assert (kept := cache_in(folder).load())
+        assert kept.values == {"a": 1}
         assert list(cache.folder.iterdir()) == [cache.path]
         ballast.unlink()
         clock.advance(TOUCH_EVERY + 1.0)
         saver.confirmed()
         await saver.finish()
         assert cache.problem is None
-        assert (kept := cache.load()) and kept.at.revision == 2
+        assert (kept := cache.load())
+        assert kept.at.revision == 2
