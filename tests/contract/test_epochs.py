@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, delete, update
 from tests.contract.test_compaction import commit, filled
 
-from coreconfig.errors import Invalid, StoreIntegrity
+from coreconfig.errors import Conflict, StoreIntegrity
 from coreconfig.server.db.database import Database
 from coreconfig.server.revisions import tables
 from coreconfig.server.revisions.epochs import begin_epoch
@@ -45,7 +45,7 @@ def test_an_epoch_never_comes_twice(database: Database, epoch: int) -> None:
     """Whoever saw it once would take the second one for the first."""
     filled(database, 1)
     database.write(lambda tx: begin(tx, 5))
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(Conflict) as caught:
         database.write(lambda tx: begin(tx, epoch))
     assert caught.value.code == "epoch_too_low"
 

@@ -16,7 +16,7 @@ from tests.integration.http_api import client, code_of, create, new_token
 
 from coreconfig import CoreConfig
 from coreconfig.client.cache import Cache
-from coreconfig.errors import Invalid
+from coreconfig.errors import Conflict
 from coreconfig.server.recovery.backup import backup
 from coreconfig.server.recovery.restore import restore
 from coreconfig.server.revisions.epochs import MAX_EPOCH, following
@@ -292,7 +292,7 @@ def test_a_position_that_cannot_be_counted_is_refused(installation: Installation
 def test_an_epoch_that_is_not_greater_is_refused(installation: Installation) -> None:
     """Nobody would follow into it."""
     assert installation.begin_epoch(epoch=9).json()["epoch"] == 9
-    assert code_of(installation.begin_epoch(400, epoch=9)) == "epoch_too_low"
+    assert code_of(installation.begin_epoch(409, epoch=9)) == "epoch_too_low"
     assert code_of(installation.begin_epoch(400, reason="")) == "bad_body"
 
 
@@ -431,8 +431,8 @@ def test_the_next_epoch_is_greater_than_all_that_are_known() -> None:
     assert following(3, 7, 0) == 8
     assert following(3, wanted=4) == 4
     for known, wanted, code in ((3, 3, "epoch_too_low"), (3, MAX_EPOCH + 1, "epoch_too_high")):
-        with pytest.raises(Invalid) as caught:
+        with pytest.raises(Conflict) as caught:
             following(known, wanted=wanted)
         assert caught.value.code == code
-    with pytest.raises(Invalid):
+    with pytest.raises(Conflict):
         following(MAX_EPOCH)

@@ -35,7 +35,7 @@ def new_epoch(
     and this is what helps. Instead the log itself was read up to `sound`, before this transaction, since that
     may take long.
 
-    Raises `Denied`, `Invalid` (``epoch_too_low``, ``epoch_too_high``) and `StoreIntegrity`.
+    Raises `Denied`, `Conflict` (``epoch_too_low``, ``epoch_too_high``) and `StoreIntegrity`.
     """
     guard(tx, caller, Action.BEGIN_EPOCH, Target(name="epoch"), {"reason": reason})
     head = lock_head(tx)

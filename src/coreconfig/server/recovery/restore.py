@@ -61,9 +61,9 @@ def restore(
     The backup itself is only read. Who may do what is not taken back: tokens that were created or revoked
     since are carried over. Until the last step, which is one rename, the database is as it was.
 
-    Raises `Conflict` (``database_in_use``, ``another_installation``), `StoreIntegrity` (a damaged backup, or
-    ``epoch_unknown``: the database that would be replaced cannot be read), `Invalid` (``epoch_too_low``,
-    ``backup_not_supported``), `NotFound` (``no_database``).
+    Raises `Conflict` (``database_in_use``, ``another_installation``, ``epoch_too_low``), `StoreIntegrity` (a
+    damaged backup, or ``epoch_unknown``: the database that would be replaced cannot be read), `Invalid`
+    (``backup_not_supported``, ``bad_backup_file``) and `NotFound` (``no_database``).
     """
     target, source = file_of(url), SQLiteFile(backup.resolve())
     source.demand()

@@ -60,7 +60,7 @@ def routes() -> list[BaseRoute]:
             summary="Begin an epoch: every client takes what the server has, whatever it holds",
             body=NewEpoch,
             answers={201: EpochAnswer},
-            errors=(507,),
+            errors=(409, 507),
         )
     ]
 

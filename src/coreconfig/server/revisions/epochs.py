@@ -11,7 +11,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from coreconfig.errors import Invalid
+from coreconfig.errors import Conflict
 from coreconfig.server.revisions.log import LogRow, append, lock_head
 
 EpochKind = Literal["epoch_begun", "restored"]
@@ -23,12 +23,12 @@ MAX_EPOCH = 2**53 - 1
 def following(*known: int, wanted: int | None = None) -> int:
     """The epoch after all that are known, or a greater one that somebody wants.
 
-    Raises `Invalid` (``epoch_too_low``) if that is not greater, or cannot be counted.
+    Raises `Conflict`: ``epoch_too_low`` if that is not greater, ``epoch_too_high`` if it cannot be counted.
     """
     least = max(known) + 1
     epoch = least if wanted is None else wanted
     if not least <= epoch <= MAX_EPOCH:
-        raise Invalid(
+        raise Conflict(
             f"epoch {epoch} cannot be begun: it has to be at least {least}, so that it is greater than every"
             f" epoch seen so far, and at most {MAX_EPOCH}",
             code="epoch_too_low" if epoch < least else "epoch_too_high",
@@ -41,7 +41,7 @@ def begin_epoch(
 ) -> LogRow:
     """Append the row with which an epoch begins; configuration stays as it is, revisions go on.
 
-    Raises `StoreIntegrity` if the head does not name the last row, and `Invalid` (``epoch_too_low``).
+    Raises `StoreIntegrity` if the head does not name the last row, and `Conflict` (``epoch_too_low``).
     """
     head = lock_head(tx)
     return append(

@@ -48,6 +48,7 @@ class Replica:
         self.world = World()
         self._stuck: CoreConfigError | None = None
         self._scrub = Scrub(database)
+        self._read_again_at = float("-inf")
         self._past = Past()
         self._keeping = Keeping(database)
         self._callbacks: list[OnAdvance] = []
@@ -223,8 +224,10 @@ class Replica:
         return steps.more
 
     async def _read_again(self) -> None:
-        """Some of the rows behind the world, unless the log cannot be read at the moment anyway."""
-        if not isinstance(self._stuck, Unavailable):
+        """Some of the rows behind the world, once in an interval, unless the log cannot be read anyway."""
+        is_due = monotonic() - self._read_again_at >= self._poll_interval
+        if is_due and not isinstance(self._stuck, Unavailable):
+            self._read_again_at = monotonic()
             await self._scrub.step(self.world)
             self._past.forget_before(self._scrub.floor)
 
