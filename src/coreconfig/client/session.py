@@ -283,6 +283,8 @@ class Session:
         return [Confirm(at, self._installation())]
 
     def _told(self, error: frames.Error) -> list[Effect]:
+        if self._foreign and error.code == "behind":
+            return []  # about the snapshot of another log, which a whole one is about to replace
         told = error_of(error)
         if self.welcome is None and not error.retry:
             return [Refused(told)]

@@ -27,6 +27,9 @@ class InstanceKey(NamedTuple):
     service: str
     instance: str
 
+    def __str__(self) -> str:
+        return f"{self.instance} of {self.environment}/{self.service}"
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -36,6 +39,9 @@ class Running:
     revision: int
     digest: str
     overlay: str | None = None
+
+    def __str__(self) -> str:
+        return f"revision {self.revision} of epoch {self.epoch}"
 
 
 @dataclass(frozen=True, slots=True)
