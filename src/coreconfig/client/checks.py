@@ -33,7 +33,8 @@ class Hook:
 
 class Binding(Generic[T]):
     """A live object: `value` is always the last valid instance, made before the snapshot that it belongs to
-    is read. A candidate that cannot be converted is refused as a whole."""
+    is read. A candidate that cannot be converted is refused as a whole. Who reads an instance that could be
+    changed gets one of his own, so that nobody can spoil what the next one gets."""
 
     def __init__(self, key: str, kind: Any, typed: TypedReads, place: str) -> None:
         self._path = parse_key(key)
@@ -42,7 +43,7 @@ class Binding(Generic[T]):
         self._typed = typed
         self._place = place
         self._node: Any = MISSING
-        self._value: Any = MISSING
+        self._make: Callable[[], Any] | None = None
 
     def __repr__(self) -> str:
         return f"<Binding of {self.key!r}>"
@@ -50,9 +51,10 @@ class Binding(Generic[T]):
     @property
     def value(self) -> T:
         """The last valid instance. Raises `NotReady` while there was none."""
-        if self._value is MISSING:
+        make = self._make
+        if make is None:
             raise NotReady(f"there is no snapshot of {self._place} yet: start() the client first")
-        return self._value  # type: ignore[no-any-return]  # what `bind` was asked for
+        return make()  # type: ignore[no-any-return]  # what `bind` was asked for
 
     def examine(self, candidate: State) -> Callable[[], None] | None:
         """Make the instance of a candidate; None if it is the same. Raises `ConfigValidationError`."""
@@ -66,8 +68,10 @@ class Binding(Generic[T]):
             )
         if node is self._node:
             return None
-        return partial(self._settle, node, self._typed.copies(node, self.key, self._kind)())
+        make = self._typed.copies(node, self.key, self._kind)
+        make()  # some targets are converted only now, and each time
+        return partial(self._settle, node, make)
 
-    def _settle(self, node: Any, value: Any) -> None:
+    def _settle(self, node: Any, make: Callable[[], Any]) -> None:
         self._node = node
-        self._value = value
+        self._make = make

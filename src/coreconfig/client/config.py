@@ -242,6 +242,8 @@ class Reads(Mapping[str, Any]):
     def _absent(self, state: State, key: str, default: Any) -> Any:
         if state.at:
             self._misses += 1
+        elif default is _EMPTY:  # that a section is empty can be said only of a snapshot
+            raise self._not_ready()
         if default is not REQUIRED:
             self._defaulted += default is not _EMPTY
             return default

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, get_args
 
 from coreconfig.client.dispatch import Queue
 from coreconfig.client.state import State, moves
-from coreconfig.client.watch import Change, change_of
+from coreconfig.client.watch import Change, Move, change_of
 from coreconfig.errors import CoreConfigError, Invalid
+from coreconfig.model.trees import plain
 
 EventName = Literal[
     "connected",
@@ -72,6 +73,12 @@ class Subscription:
         return self._callback(payload) if self.active else None
 
 
+def _tell_changes(subscription: Subscription, moved: list[Move], after: State) -> Any:
+    # made for each subscriber and when it is its turn: values that are handed out are its own
+    changes = tuple(change_of(move, after) for move in moved)
+    return subscription.call(ConfigurationChanged(changes, after.revision, after.timestamp))
+
+
 class Events:
     """All subscriptions of one client."""
 
@@ -104,19 +111,18 @@ class Events:
         if event.name == "error":
             self.last_error = event
         for subscription in self._subscriptions.get(event.name, ()):
-            self._queue.put(partial(subscription.call, event))
+            own = replace(event, details=plain(event.details))
+            self._queue.put(partial(subscription.call, own))
 
     def swapped(self, before: State, after: State) -> None:
         """Another state is read: tell it as one event, unless it is the first snapshot or nothing differs."""
         subscriptions = self._subscriptions.get("configuration_changed", ())
         if not subscriptions or before.at is None:
             return
-        changes = [change_of(move, after) for move in moves(before, after)]
-        if not changes:
-            return
-        event = ConfigurationChanged(tuple(changes), after.revision, after.timestamp)
-        for subscription in subscriptions:
-            self._queue.put(partial(subscription.call, event))
+        moved = moves(before, after)
+        if moved:
+            for subscription in subscriptions:
+                self._queue.put(partial(_tell_changes, subscription, moved, after))
 
     def after_fork(self, queue: Queue) -> None:
         """In a forked child: nobody holds the lock here, and the old queue has no thread."""
