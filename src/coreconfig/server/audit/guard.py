@@ -13,7 +13,6 @@ from coreconfig.server.access.decisions import Concealed, Refused, demand
 from coreconfig.server.audit.tables import audit
 from coreconfig.wire import json
 
-
 # Built once: SQLAlchemy then finds its compiled form by identity.
 _RECORD = insert(audit).inline()
 
