@@ -37,6 +37,10 @@ _REFUSALS = frozenset({"conflict", "precondition_failed", "invalid", "key_not_fo
 """Codes after which nothing was stored."""
 
 
+_SAME_AGAIN_EVERY = 0.5
+"""Seconds after which a program that reads the same again says so again."""
+
+
 class ClientSpec(msgspec.Struct):
     """How a client is made; `jitter` takes the place of chance in its schedule, None leaves chance alone."""
 
@@ -75,6 +79,7 @@ class Watched:
             start_timeout=60.0,
             **chance,  # type: ignore[arg-type]  # one keyword or none
         )
+        self._last: tuple[float, Any] = (0.0, None)
         self._ending = threading.Event()
         self._program = threading.Thread(target=self._read_on, daemon=True)
 
@@ -99,8 +104,11 @@ class Watched:
             return
         current = self._config.availability == "CURRENT"
         content = pinned.get_all()
-        position = (at.epoch, at.revision)
-        self._note(Seen(self.spec.client, by, asked, time.monotonic(), *position, content, current))
+        found = (at.epoch, at.revision, content, current)
+        if by == "program" and asked - self._last[0] < _SAME_AGAIN_EVERY and self._last[1] == found:
+            return
+        self._last = (asked, found)
+        self._note(Seen(self.spec.client, by, asked, time.monotonic(), *found))
 
     def write(self, write: str, values: dict[str, Any], scope: Scope, expected: int | None) -> None:
         """Set values through the client; a condition is about the first of them."""

@@ -141,6 +141,10 @@ class Told:
     revision: int
 
 
+OUTAGE = "outage of the database"
+"""The fault during which nobody can know what was committed; ``end of …`` when it is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Something was broken or mended on purpose."""

@@ -70,7 +70,7 @@ class Rig:
             for proxy in self.proxies:
                 running.enter_context(proxy)
             for server in self.servers:
-                running.callback(server.stop)
+                running.callback(server.kill)  # what matters was noted before
                 server.start()
             running.callback(self._stop_agents)
             self._running = running.pop_all()

@@ -257,7 +257,7 @@ def test_what_a_restored_copy_does_not_hold_is_excused() -> None:
     """Writes and reads of before belong to the log of before; clients follow into the new epoch."""
     before = log(row(2, "kept", a=1), row(3, "lost", a=2), at=5.0)
     after = log(row(2, "kept", a=1), row(3, epoch=2, b=1))
-    events = [
+    events: list[Event] = [
         JOINED,
         done("kept", 1, 2, 2, a=1),
         done("lost", 3, 4, 3, a=2),

@@ -10,7 +10,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tests.consistency.history import History, Joined, Log, Read, Restored, Row, Seen, Told, Try, Watching
+from tests.consistency.history import (
+    OUTAGE,
+    Fault,
+    History,
+    Joined,
+    Log,
+    Read,
+    Restored,
+    Row,
+    Seen,
+    Told,
+    Try,
+    Watching,
+)
 from tests.consistency.model import Configuration
 
 View = tuple[str, str | None]
@@ -81,6 +94,7 @@ class Timeline:
         self.seen = list(history.of(Seen))
         self.told = list(history.of(Told))
         self.views: dict[str, View] = {j.client: (j.environment, j.service) for j in history.of(Joined)}
+        self.outages = list(_outages(history))
         self.logs = sorted(history.of(Log), key=lambda log: log.at)
         self.lineages = list(_lineages(history, self.logs))
         self._contents = self._folded()
@@ -136,6 +150,17 @@ class Timeline:
             for number in range(len(self.lineages)):
                 for revision in range(watching.lowest[1], watching.highest[1] + 1):
                     yield (number, revision), self.views[watching.client]
+
+
+def _outages(history: History) -> Iterator[tuple[float, float]]:
+    """When the database was away: (from, to)."""
+    begun: float | None = None
+    for fault in history.of(Fault):
+        if fault.what == OUTAGE:
+            begun = fault.at
+        elif fault.what == f"end of {OUTAGE}" and begun is not None:
+            yield begun, fault.at
+            begun = None
 
 
 def _lineages(history: History, logs: list[Log]) -> Iterator[Lineage]:

@@ -251,7 +251,10 @@ def _reads_are_new_enough(
             yield _broken(
                 "a read with a minimum never lags", f"{where} wanted {read.minimum} and got {revision}"
             )
-        old = bisect.bisect_right(times, read.asked - limits.lag - limits.slack)
+        since = read.asked - limits.lag - limits.slack
+        if any(begins < read.answered and ends > since for begins, ends in timeline.outages):
+            continue  # reads go on while nobody can look
+        old = bisect.bisect_right(times, since)
         if old and revision < highest[old - 1]:
             yield _broken(
                 "a read lags at most a poll interval",
