@@ -86,3 +86,24 @@ def test_any_state_means_that_there_is_one(server: InProcessServer) -> None:
         assert http.put(f"{BASE}/a", json={"value": 2}, headers=anything).status_code == 200
         assert http.delete(f"{BASE}/a", headers=anything).status_code == 200
         assert http.put(f"{BASE}/a", json={"value": 3}, headers=anything).status_code == 412
+
+
+def test_an_environment_that_was_changed_since_is_a_conflict_for_who_changes_it(
+    server: InProcessServer,
+) -> None:
+    """Attributes have no path, so it is the environment that counts; values set in it do not."""
+    with client(server) as http:
+        create(http, "dev", services={"shop": {"instances": 1}})
+        http.put(f"{BASE}/a", json={"value": '"environment":"dev","kind":"environment"'})
+        edit = {"kind": "environment", "environment": "dev", "operation": "update"}
+        first = {**edit, "document": {"services": {"shop": {"instances": 2}}}}
+        body = {"edits": [first], "expected_revision": 1}
+        assert http.post("/v1/changes", json=body).status_code == 200
+        second = {**edit, "document": {"services": {"shop": {"instances": 3}}}}
+        conflict = http.post("/v1/changes", json={"edits": [second], "expected_revision": 2})
+        assert code_of(conflict) == "conflict"
+        (issue,) = conflict.json()["error"]["issues"]
+        assert (issue["key"], issue["message"]) == (
+            "dev",
+            "the environment was changed at revision 3 by local",
+        )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from coreconfig.errors import Conflict, Issue
 from coreconfig.model.canonical import canonical
-from coreconfig.model.edits import Edit, Touch, ValueEdit
+from coreconfig.model.edits import Edit, EnvironmentEdit, Touch, ValueEdit
 from coreconfig.model.environments import Environments, linearise
 from coreconfig.model.keys import format_key, is_related, parse_key
 from coreconfig.model.references import references_in
@@ -17,7 +17,7 @@ from coreconfig.model.resolution import layers_of
 from coreconfig.model.trees import MISSING, plain
 from coreconfig.model.views import resolved_at
 from coreconfig.server.changes.model import Guard
-from coreconfig.server.revisions.log import row_at
+from coreconfig.server.revisions.log import last_shaped, row_at
 from coreconfig.server.revisions.rows import LogRow
 from coreconfig.server.revisions.stamps import key_etag, moved_at
 from coreconfig.server.revisions.world import World
@@ -30,17 +30,16 @@ _SHOWN: Final = 200
 def unmoved_since(tx: Connection, edits: Iterable[Edit], revision: int, environments: Environments) -> None:
     """Raise `Conflict` if an edited path has moved after `revision`, naming path, revision and author.
 
-    With what the layers give there in the `environments` as they are now.
+    With what the layers give there in the `environments` as they are now. What an edit of an environment
+    itself is made for has moved when another one came in between.
     """
     issues: list[Issue] = []
     latest = 0
     for edit in edits:
-        if not isinstance(edit, ValueEdit):
-            continue
-        stamp = moved_at(tx, edit.environment, edit.service, edit.path)
-        if stamp is not None and stamp[1] > revision:
-            latest = max(latest, stamp[1])
-            issues.append(_moved(tx, edit, stamp[1], environments))
+        at = _moved_after(tx, edit, revision)
+        if at is not None:
+            latest = max(latest, at)
+            issues.append(_moved(tx, edit, at, environments))
     if issues:
         raise Conflict(
             f"the change was made for revision {revision}, and something in it has moved since;"
@@ -116,9 +115,19 @@ def _entangled(environments: Environments, lineage: Iterable[str]) -> bool:
     return False
 
 
-def _moved(tx: Connection, edit: ValueEdit, revision: int, environments: Environments) -> Issue:
+def _moved_after(tx: Connection, edit: Edit, revision: int) -> int | None:
+    if isinstance(edit, EnvironmentEdit):
+        return last_shaped(tx, edit.environment, revision)
+    stamp = moved_at(tx, edit.environment, edit.service, edit.path)
+    return stamp[1] if stamp is not None and stamp[1] > revision else None
+
+
+def _moved(tx: Connection, edit: Edit, revision: int, environments: Environments) -> Issue:
     row = row_at(tx, revision)
     author = row.author if row else "somebody"
+    if isinstance(edit, EnvironmentEdit):
+        text = f"the environment was changed at revision {revision} by {author}"
+        return Issue("moved_since", text, key=edit.environment)
     text = f"moved at revision {revision} by {author}, to {_shown(edit, environments)}"
     return Issue("moved_since", text, key=format_key(edit.path))
 

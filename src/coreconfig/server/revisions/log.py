@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 
 from coreconfig.errors import StoreIntegrity
 from coreconfig.model.canonical import canonical
@@ -64,6 +64,9 @@ _HASH_AT = select(_log.hash).where(_log.revision == bindparam("at"))
 _CHECKPOINT_HASH_AT = select(_checkpoint.hash).where(_checkpoint.revision == bindparam("at"))
 _EPOCH_AT = select(_log.epoch).where(_log.revision == bindparam("at"))
 _CHECKPOINT_EPOCH_AT = select(_checkpoint.epoch).where(_checkpoint.revision == bindparam("at"))
+_LAST_SHAPED = select(func.max(_log.revision)).where(
+    _log.revision > bindparam("after"), _log.edits.like(bindparam("shaping"))
+)
 _NEWEST = _ROWS.order_by(_log.revision.desc()).limit(bindparam("most"))
 _NEWEST_BEFORE = _NEWEST.where(_log.revision < bindparam("before"))
 
@@ -176,6 +179,14 @@ def row_at(tx: Connection, revision: int) -> LogRow | None:
     """One row; None if there is no such revision, or it was dropped by compaction."""
     stored = tx.execute(_ROW_AT, {"at": revision}).first()
     return None if stored is None else row_from(stored)
+
+
+def last_shaped(tx: Connection, environment: str, after: int) -> int | None:
+    """The last revision after another that edited the environment itself, not only values in it."""
+    # edits are canonical JSON, in which this text is an edit of an environment and nothing else
+    shaping = f'%"environment":"{environment}","kind":"environment"%'
+    found = tx.execute(_LAST_SHAPED, {"after": after, "shaping": shaping}).scalar()
+    return None if found is None else int(found)
 
 
 def rows_newest_first(tx: Connection, *, before: int | None, limit: int) -> list[LogRow]:
