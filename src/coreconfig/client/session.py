@@ -301,9 +301,8 @@ class Session:
         return [emit, Send(self.hello(whole=whole))]
 
     def _undecodable(self, text: str | bytes, error: Exception) -> list[Effect]:
-        kind = _type_of(text)
-        if kind is not None and kind not in _KNOWN:
-            details = msgspec.json.decode(text)
+        kind, details = _unknown(text)
+        if kind is not None:
             return [Emit("unknown_message", f"the server sent a frame of the unknown type {kind!r}", details)]
         return self._again(f"the server sent a malformed frame: {error}", whole=False)
 
@@ -376,8 +375,10 @@ _KNOWN = frozenset(
 )
 
 
-def _type_of(text: str | bytes) -> str | None:
+def _unknown(text: str | bytes) -> tuple[str | None, dict[str, Any]]:
+    """The type and the members of a frame of a type that is not known here; None for anything else."""
     try:
-        return _typed.decode(text).type
+        kind = _typed.decode(text).type
+        return (None, {}) if kind in _KNOWN else (kind, msgspec.json.decode(text))
     except (msgspec.DecodeError, RecursionError, ValueError):
-        return None
+        return None, {}
