@@ -29,7 +29,7 @@ _TABLE = re.compile(r"_?(\w+_)?(CODES|FINDINGS|TROUBLE)\Z")
 
 def used_codes() -> dict[str, set[str]]:
     """Each code and the files that it stands in."""
-    trees = {file: ast.parse(file.read_text("utf-8")) for file in sorted(SOURCES.rglob("*.py"))}
+    trees = {file: _read(file) for file in sorted(SOURCES.rglob("*.py"))}
     takers = {file: set(_takers(tree)) for file, tree in trees.items()}
     public = {one for own in takers.values() for one in own if one[0][0] != "_"}
     found: dict[str, set[str]] = defaultdict(set)
@@ -38,6 +38,27 @@ def used_codes() -> dict[str, set[str]]:
             for code in _codes_at(node, public | takers[file]):
                 found[code].add(str(file.relative_to(SOURCES)))
     return dict(found)
+
+
+def _read(file: Path) -> ast.Module:
+    """A module with its own texts in the place of their names."""
+    tree = ast.parse(file.read_text("utf-8"))
+    texts = {
+        target.id: line.value
+        for line in tree.body
+        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Constant)
+        for target in line.targets
+        if isinstance(target, ast.Name) and isinstance(line.value.value, str)
+    }
+    return _Named(texts).visit(tree)  # type: ignore[no-any-return]  # a module stays one
+
+
+class _Named(ast.NodeTransformer):
+    def __init__(self, texts: dict[str, ast.Constant]) -> None:
+        self._texts = texts
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802  # the name that ast looks for
+        return self._texts.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
 
 
 def _takers(tree: ast.Module) -> Iterator[tuple[str, int]]:
