@@ -61,7 +61,7 @@ def _last_steps() -> list[Processor]:
     """A traceback is plain text: with local variables it would show values and secrets."""
     people = sys.stderr.isatty()
     renderer: Processor = (
-        structlog.dev.ConsoleRenderer(pad_event_to=0, exception_formatter=structlog.dev.plain_traceback)
+        structlog.dev.ConsoleRenderer(0, exception_formatter=structlog.dev.plain_traceback)
         if people
         else structlog.processors.JSONRenderer()
     )

@@ -57,7 +57,7 @@ class _Named(ast.NodeTransformer):
     def __init__(self, texts: dict[str, ast.Constant]) -> None:
         self._texts = texts
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802  # the name that ast looks for
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # the name that ast looks for
         return self._texts.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
 
 
