@@ -19,7 +19,8 @@ class Proxy:
     `delay` holds up whatever passes, in seconds. `freeze` keeps everything: both sides think that the other
     is there; what is kept goes on with `thaw`. `upgrades` off refuses WebSockets as some proxies do. `mangle`
     decides about each text of a stream on its way to the client. `lose` cuts so many connections of requests
-    when the server answers. `cut` ends what is open.
+    when the server answers. `drip` sends answers to requests byte by byte, so many seconds apart. `cut` ends
+    what is open.
     """
 
     def __init__(self, port: int) -> None:
@@ -30,6 +31,7 @@ class Proxy:
         self.upgrades = True
         self.mangle: Mangle | None = None
         self.lose = 0
+        self.drip = 0.0
         self.connections = 0
         """How many were opened, ever."""
         self._thawed = threading.Event()
@@ -142,6 +144,10 @@ class Proxy:
             writer.transport.abort()
             return
         await self._passing()
+        while self.drip and first:
+            writer.write(first[:1])
+            first = first[1:]
+            await asyncio.sleep(self.drip)
         writer.write(first)
         await self._bytes(reader, writer)
 

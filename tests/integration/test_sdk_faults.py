@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import httpx2
 import pytest
+from tests.fakes.fake_clock import FakeClock
 from tests.fakes.fake_server import FakeServer
 from tests.fakes.proxy import Proxy
 
@@ -20,6 +21,7 @@ from coreconfig import ConfigValidationError, CoreConfig, Invalid, Unavailable
 from coreconfig.errors import Issue
 from coreconfig.server.delivery.connection import Deadlines
 from coreconfig.testing.server import InProcessServer
+from coreconfig.wire import frames
 
 WITHIN = 10.0
 
@@ -90,6 +92,7 @@ from coreconfig import ConfigValidationError, CoreConfig, Invalid, Unavailable
 from coreconfig.errors import Issue
 from coreconfig.server.delivery.connection import Deadlines
 from coreconfig.testing.server import InProcessServer
+from coreconfig.wire import frames
 config = CoreConfig("shop", "dev", url=sys.argv[1], cache_dir=None, start_timeout=0.5)
 config.check(lambda candidate: threading.Event().wait())
 try:
@@ -172,6 +175,18 @@ def test_a_stream_that_is_accepted_and_silent_is_given_up(fake: FakeServer) -> N
     with client(fake, request_timeout=0.1, required=False) as config:
         fake.await_said("hello", 2)
         until(lambda: config.availability == "CURRENT")  # by requests
+
+
+def test_a_server_that_welcomes_and_serves_nothing_is_asked_less_and_less_often(fake: FakeServer) -> None:
+    """A welcome is not yet a success: many clients that cannot get on must not keep a server busy."""
+    clock = FakeClock()
+    fake.told = [frames.Bye(0.0)]
+    config = client(fake, clock=clock, random=lambda: 0.5, poll_interval=1e6, required=False)
+    with config:
+        fake.await_said("hello", 8)
+        until(lambda: 15.0 in clock.slept)
+    waits = [seconds for seconds in clock.slept if 0 < seconds < 100]
+    assert waits[:6] == [2.5, 1.0, 2.0, 4.0, 8.0, 15.0]
 
 
 def test_a_server_with_an_older_log_changes_nothing_and_is_reported(fake: FakeServer) -> None:
@@ -342,6 +357,16 @@ def test_where_no_stream_gets_through_changes_arrive_by_requests_until_one_does(
         until(lambda: config.health_check().connected)
         write_number(numbers, 3)
         until(lambda: config.get("n") == 3)
+
+
+def test_an_answer_that_drips_is_given_up(numbers: InProcessServer, proxy: Proxy) -> None:
+    """Nothing may hold up the one attempt that a client makes at a time for ever."""
+    proxy.upgrades, proxy.drip = False, 0.05  # the whole answer takes half a minute
+    config = client(proxy.url, request_timeout=0.1, start_timeout=0.3, poll_interval=0.1, required=False)
+    with config:
+        until(lambda: "cannot be reached" in str(config.health_check().problems))
+        proxy.drip = 0.0
+        until(lambda: config.availability == "CURRENT")
 
 
 def test_a_connection_that_falls_silent_is_noticed_within_15_seconds(

@@ -85,3 +85,12 @@ async def test_a_broken_client_is_no_trouble_for_its_neighbours(demo: Server) ->
         await demo.put("demo", "a", 2)
         await stream.take("configuration_changed")
         assert (await demo.fleet())["good"]["state"] == "current"
+
+
+async def test_who_says_that_he_is_further_on_than_the_server_is_told_so_at_once(demo: Server) -> None:
+    """He would get nothing until the server is newer, and has to know that."""
+    async with demo.stream() as stream:
+        push = await stream.expect("snapshot")
+        push["at"]["revision"] += 100
+        await stream.ack(push)
+        assert (await stream.expect("error"))["code"] == "behind"

@@ -25,7 +25,7 @@ from coreconfig.client.options import Options
 from coreconfig.client.saving import Saver
 from coreconfig.client.schedule import Attempt, Schedule
 from coreconfig.client.session import Emit, Session, few
-from coreconfig.client.store import Store, Verdict
+from coreconfig.client.store import Availability, Store, Verdict
 from coreconfig.client.transport import Channel, Transport
 from coreconfig.errors import (
     ConfigValidationError,
@@ -291,6 +291,9 @@ class Link:
                 await self._exchange.opened(send)
                 async for text in channel:
                     await self._exchange.received(text, send)
+                    if self._store.availability is Availability.CURRENT:
+                        # a welcome alone is none: who is served nothing comes back later and later
+                        self._schedule.connected()
                     if self._channel is None and self._session.welcome is not None:
                         deadline.reschedule(None)
                         await self._joined(channel, told, send)
@@ -301,7 +304,6 @@ class Link:
     async def _joined(self, channel: Channel, told: tuple[str, ...], send: SendFrame) -> None:
         """The server has welcomed us: from now on the stream serves, and it learns what hello did not say."""
         self._channel = channel
-        self._schedule.connected()
         if self._exchange.health is not None:
             await send(self._exchange.health)
         if self._session.patterns != told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -30,6 +31,8 @@ DEAD_AFTER_PING = 8.0
 """Seconds: a ping goes out every 5, and a peer that leaves one unanswered for 8 is dead. With the second that
 the close takes it is noticed within 15."""
 CLOSE_WITHIN = 1.0
+WHOLE_REQUEST = 20.0
+"""So many request timeouts may pass between the beginning of a request and the end of its answer."""
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 SDK = f"coreconfig-python/{__version__}"
@@ -124,8 +127,9 @@ class Transport:
         http = self._client()
         own = {"Content-Type": "application/json"} if body is not None else {}
         try:
-            answer = await http.request(method, path, content=body, headers={**own, **(headers or {})})
-        except httpx2.TransportError as error:
+            async with asyncio.timeout(WHOLE_REQUEST * self._options.request_timeout):
+                answer = await http.request(method, path, content=body, headers={**own, **(headers or {})})
+        except (httpx2.TransportError, TimeoutError) as error:
             raise self._unreachable(error) from None
         except httpx2.DecodingError:
             raise ProtocolError("the server's answer cannot be unpacked") from None

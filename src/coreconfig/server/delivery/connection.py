@@ -19,7 +19,7 @@ from coreconfig.server.delivery import pushes
 from coreconfig.server.delivery.decode import check_hello, decode_frame
 from coreconfig.server.delivery.encode import error_bytes, frame_bytes
 from coreconfig.server.delivery.pushes import Prepared
-from coreconfig.server.delivery.session import Session
+from coreconfig.server.delivery.session import Session, order
 from coreconfig.server.delivery.socket import MAX_CLIENT_FRAME_BYTES, Socket, text_message
 from coreconfig.server.delivery.states import LiveView
 from coreconfig.server.fleet.instances import NOT_KNOWN, Instance, ServiceHealth
@@ -231,6 +231,10 @@ class Connection:
         settled = session.settle(ack)
         if settled is not None:
             self._hub.settled(instance, settled)
+            # who says that he is further on than this server is told so at once
+            session.asked = session.asked or (
+                self.view is not None and order(ack.at) > order(self.view.position)
+            )
             self.advance()
 
     async def _sync(self, session: Session, sync: Sync) -> None:
