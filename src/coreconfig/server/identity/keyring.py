@@ -40,6 +40,7 @@ class Keyring:
         self._refreshing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._looked_at = 0.0
+        self._next_look: asyncio.Task[None] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -61,6 +62,8 @@ class Keyring:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        if self._next_look is not None:
+            await self._next_look
 
     def authenticate(self, text: str) -> Caller:
         """Whose token this is. Raises `NotAuthenticated`, the same for unknown, wrong and revoked ones."""
@@ -73,10 +76,14 @@ class Keyring:
         return caller
 
     async def look_again(self) -> None:
-        """Read the store out of turn, at most ten times a second, whoever asks how often."""
-        if monotonic() - self._looked_at < LOOK_SECONDS:
-            async with self._refreshing:
-                return  # the one who looks at the moment looks for everybody
+        """Read the store out of turn. All who ask share a look, at most ten times a second."""
+        if self._next_look is None:
+            self._next_look = asyncio.create_task(self._look_in_time(), name="keyring-look")
+        await asyncio.shield(self._next_look)
+
+    async def _look_in_time(self) -> None:
+        await asyncio.sleep(max(0.0, self._looked_at + LOOK_SECONDS - monotonic()))
+        self._next_look = None  # who asks from here on needs to see what is created later
         self._looked_at = monotonic()
         try:
             await self.refresh()
