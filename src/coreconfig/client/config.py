@@ -136,6 +136,8 @@ class Reads(Mapping[str, Any]):
         """
         if missing not in ("error", "omit"):
             raise Invalid(f"missing= is 'error' or 'omit', not {missing!r}", code="bad_option")
+        if isinstance(keys, str):
+            raise Invalid("get_batch takes several keys; for one use get", code="bad_option")
         state = self._current()
         found = {key: get_at(state.tree, _path_of(key)) for key in keys}
         absent = [key for key, node in found.items() if node is MISSING]

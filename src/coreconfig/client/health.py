@@ -109,6 +109,8 @@ def status_of(availability: Availability, problems: tuple[Issue, ...], *, requir
 
 def checked_health(checks: Mapping[str, Any]) -> dict[str, Any]:
     """What a program says of its checks, as it is sent. Raises `Invalid` for what no frame can carry."""
+    if not isinstance(checks, Mapping):
+        raise Invalid("checks are values by name", code="bad_option")
     told = as_json(checks)
     if issues := check_value(told):
         raise Invalid("the checks are no JSON", code="bad_option", issues=issues)

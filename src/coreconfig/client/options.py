@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from coreconfig.client.json_values import as_json
 from coreconfig.errors import CoreConfigError, Invalid, Issue
@@ -22,6 +22,10 @@ T = TypeVar("T")
 DEFAULT_URL = "http://127.0.0.1:8400"
 DEFAULT_CACHE: Final = "default"
 """Marks "no cache_dir was given": the user's cache folder. None switches the file off."""
+
+MAX_LABELS = 64
+MAX_TEXT_LENGTH = 256
+"""What a server takes of the labels, and of each text by which an instance describes itself."""
 
 ClientCertificate = str | os.PathLike[str] | tuple[str | os.PathLike[str], str | os.PathLike[str]]
 """A PEM file with certificate and key, or the two files apart."""
@@ -84,10 +88,12 @@ def build_options(*, given: Mapping[str, Any], variables: Mapping[str, str]) -> 
         url=attempt(lambda: _url(text("url", "CORECONFIG_URL", DEFAULT_URL)), ""),
         token=attempt(lambda: _token(text("token", "CORECONFIG_TOKEN")), None),
         instance=attempt(lambda: _instance(given.get("instance_id")), ""),
-        cohort=str(given.get("cohort") or socket.gethostname()),
+        cohort=attempt(lambda: _text("cohort", given.get("cohort") or socket.gethostname()), ""),
         labels=attempt(lambda: _labels(given.get("labels")), {}),
-        app_version=text("app_version", "CORECONFIG_APP_VERSION", "1.0.0") or "1.0.0",
-        cache_dir=_cache_dir(given.get("cache_dir", DEFAULT_CACHE), variables),
+        app_version=attempt(
+            lambda: _text("app_version", text("app_version", "CORECONFIG_APP_VERSION", "1.0.0")), ""
+        ),
+        cache_dir=attempt(lambda: _cache_dir(given.get("cache_dir", DEFAULT_CACHE), variables), None),
         defaults=attempt(lambda: load_defaults(given.get("defaults")), {}),
         env_allow=attempt(lambda: _names(given.get("env_allow", ())), ()),
         hot_reload=bool(given.get("hot_reload", True)),
@@ -95,7 +101,7 @@ def build_options(*, given: Mapping[str, Any], variables: Mapping[str, str]) -> 
         request_timeout=attempt(lambda: _seconds(given, "request_timeout", 5.0), 5.0),
         start_timeout=attempt(lambda: _seconds(given, "start_timeout", 10.0), 10.0),
         required=bool(given.get("required", True)),
-        ca_file=os.fspath(given["ca_file"]) if given.get("ca_file") else None,
+        ca_file=attempt(lambda: _file("ca_file", given.get("ca_file")), None),
         client_cert=given.get("client_cert"),
     )
     issues.extend(_unsupported(given))
@@ -154,8 +160,9 @@ def _instance(value: str | None) -> str:
 
 
 def _url(value: str | None) -> str:
-    parts = urlsplit(str(value))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    text = str(value)
+    parts = _parts(text)
+    if parts is None or not text.isascii() or " " in text or parts.query or parts.fragment:
         # the text itself stays out of the message, it may hold a password
         raise Invalid("the url of the server has to look like http://host:port", code="bad_url")
     if parts.username or parts.password:
@@ -163,21 +170,56 @@ def _url(value: str | None) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
+def _parts(url: str) -> SplitResult | None:
+    """What an address is made of; None if it is none."""
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of the port, or of brackets
+        return None
+    return parts if is_address else None
+
+
 def _token(value: str | None) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise Invalid(f"the token is a text, not {type(value).__name__}", code="bad_option")
     if value and not (value.isascii() and value.isprintable() and " " not in value):
         raise Invalid("the token holds characters that no token has", code="bad_option")
     return value or None
 
 
 def _labels(value: Mapping[str, str] | None) -> dict[str, str]:
-    labels = dict(value or {})
-    if any(not isinstance(part, str) for pair in labels.items() for part in pair):
+    if value is not None and not isinstance(value, Mapping):
         raise Invalid("labels are texts by name", code="bad_option")
-    return labels
+    if len(value or {}) > MAX_LABELS:
+        raise Invalid(f"there are more than {MAX_LABELS} labels", code="bad_option")
+    return {_text("a label", name): _text("a label", label) for name, label in (value or {}).items()}
 
 
-def _names(value: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(value, str) or any(not isinstance(name, str) for name in value):
+def _text(name: str, value: Any) -> str:
+    """A text that a server takes and a frame can carry."""
+    if not isinstance(value, str):
+        raise Invalid(f"{name} is a text, not {type(value).__name__}", code="bad_option")
+    if len(value) > MAX_TEXT_LENGTH or not value.isprintable():
+        text = f"{name} has at most {MAX_TEXT_LENGTH} characters, all of them printable"
+        raise Invalid(text, code="bad_option")
+    return value
+
+
+def _file(name: str, value: Any) -> str | None:
+    if not value:
+        return None
+    if not isinstance(value, str | os.PathLike):
+        raise Invalid(f"{name} is the path of a file, not {type(value).__name__}", code="bad_option")
+    return os.fspath(value)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if (
+        isinstance(value, str)
+        or not isinstance(value, Iterable)
+        or any(not isinstance(name, str) for name in value)
+    ):
         raise Invalid("env_allow is a list of names like APP_*", code="bad_option")
     return tuple(value)
 
@@ -193,7 +235,10 @@ def _cache_dir(value: Any, variables: Mapping[str, str]) -> Path | None:
     if value is None:
         return None
     if value != DEFAULT_CACHE:
-        return Path(value).expanduser()
+        folder = _file("cache_dir", value)
+        if folder is None or "\0" in folder:
+            raise Invalid("cache_dir is the path of a folder, or None for no file", code="bad_option")
+        return Path(folder).expanduser()
     base = variables.get("XDG_CACHE_HOME")
     if base and Path(base).is_absolute():
         return Path(base, "coreconfig")
