@@ -165,7 +165,8 @@ def test_a_program_that_forgets_to_close_ends_all_the_same() -> None:
     """Also with watches, with an asynchronous client, and while the server is away."""
     with FakeServer({"a": 1}) as fake:
         script = """
-        import asyncio
+        import asyncio, logging
+        logging.getLogger("coreconfig").setLevel("ERROR")  # one is away, which is said
         config = CoreConfig("shop", "dev", cache_dir=None).start()
         config.watch("a", print)
         away = CoreConfig("shop", "dev", url="http://127.0.0.1:9", required=False, cache_dir=None).start()

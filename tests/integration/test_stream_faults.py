@@ -94,3 +94,14 @@ async def test_who_says_that_he_is_further_on_than_the_server_is_told_so_at_once
         push["at"]["revision"] += 100
         await stream.ack(push)
         assert (await stream.expect("error"))["code"] == "behind"
+
+
+async def test_no_token_is_logged_at_any_level(demo: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever looks for a fault with everything logged passes the log on."""
+    caplog.set_level("DEBUG")
+    secret = Server(demo.url, token="cc_hush")  # no real one
+    async with secret.http, secret.socket() as socket:
+        await socket.send(json.dumps(HELLO))
+        await socket.recv()
+    heard = [record for record in caplog.records if record.name.startswith(("uvicorn", "coreconfig"))]
+    assert "cc_hush" not in "".join(record.getMessage() for record in heard)

@@ -1,4 +1,4 @@
-"""Whatever a program hands in, it is told at once what is wrong with it; nothing of that gets into a frame."""
+"""Whatever a program hands in, it is told at once what is wrong; nothing of that gets into a frame."""
 
 from __future__ import annotations
 

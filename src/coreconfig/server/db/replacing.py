@@ -1,4 +1,4 @@
-"""Rows put in place of those with the same key, in one statement: two servers may do it at once."""
+"""Rows and those with the same key, in one statement each: two servers may do it at once."""
 
 from __future__ import annotations
 
@@ -24,6 +24,17 @@ def replace_rows(tx: Connection, table: Table, rows: Sequence[dict[str, Any]], r
     ordered = sorted(rows, key=lambda row: [row[name] for name in names])
     if ordered:
         tx.execute(_statement(table, rule, tx.dialect.name), ordered)
+
+
+def insert_missing(tx: Connection, table: Table, row: dict[str, Any]) -> None:
+    """Insert a row unless there is one with its key, from whomever."""
+    tx.execute(_unless_there(table, tx.dialect.name), row)
+
+
+@cache
+def _unless_there(table: Table, product: str) -> PostgreSQLInsert | SQLiteInsert:
+    insert = PostgreSQLInsert(table) if product == "postgresql" else SQLiteInsert(table)
+    return insert.on_conflict_do_nothing(index_elements=[column.name for column in table.primary_key])
 
 
 @cache

@@ -31,6 +31,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     A graceful close waits until the peer has taken what is buffered, which a stuck peer never does.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # at level DEBUG the library logs the headers of each handshake, and with them tokens
+        self.conn.debug = False
+
     def handle_connect(self, event: Request) -> None:
         """Accept the handshake as always, and offer the abort beside ASGI's own extensions."""
         super().handle_connect(event)

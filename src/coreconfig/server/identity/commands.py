@@ -16,6 +16,7 @@ from coreconfig.model.values import refuse
 from coreconfig.server.access.actions import Action, Target
 from coreconfig.server.access.caller import ADMIN, ANY, EDITOR, SECURITY_ADMIN, Caller
 from coreconfig.server.audit.guard import guard
+from coreconfig.server.db.dialects import take_turn
 from coreconfig.server.identity.queries import all_tokens
 from coreconfig.server.identity.tables import token
 from coreconfig.server.identity.tokens import TokenRecord, hash_of, mint
@@ -45,6 +46,7 @@ def create(tx: Connection, caller: Caller, grant: Grant) -> tuple[TokenRecord, s
     refuse(_faults(grant), "the token cannot be created")
     detail = {"operation": "create", **_summary(grant)}
     guard(tx, caller, Action.ADMINISTER_TOKENS, Target(name=grant.name), detail)
+    take_turn(tx, "tokens")
     existing = all_tokens(tx)
     _check_mode(caller, existing)
     if not existing:
@@ -62,6 +64,7 @@ def revoke(tx: Connection, caller: Caller, public: str) -> TokenRecord:
     Raises `NotFound` (``unknown_token``), `Conflict` (``last_admin``) and `Denied`.
     """
     guard(tx, caller, Action.ADMINISTER_TOKENS, Target(name=public), {"operation": "revoke"})
+    take_turn(tx, "tokens")
     existing = all_tokens(tx)
     _check_mode(caller, existing)
     found = next((record for record in existing if record.id == public), None)

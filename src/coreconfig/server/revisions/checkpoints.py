@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, desc, func, insert, select
+from sqlalchemy import Connection, bindparam, desc, func, select
 
 from coreconfig.errors import CoreConfigError, NotFound
 from coreconfig.model.canonical import canonical
+from coreconfig.server.db.replacing import insert_missing
 from coreconfig.server.revisions import tables
 from coreconfig.server.revisions.log import chain_after, read_head
 from coreconfig.server.revisions.rows import LogRow, chained, damaged, decode
@@ -54,11 +55,7 @@ def is_due(revision: int, last_revision: int, since_last: timedelta) -> bool:
 def save_checkpoint(tx: Connection, world: World | Checkpoint) -> None:
     """Keep a world; one that is kept already stays as it is."""
     made = world if isinstance(world, Checkpoint) else Checkpoint.of(world, datetime.now(UTC))
-    there = tx.execute(
-        select(_checkpoint.revision).where(_checkpoint.revision == made.row["revision"])
-    ).first()
-    if there is None:
-        tx.execute(insert(tables.checkpoint), made.row)
+    insert_missing(tx, tables.checkpoint, made.row)
 
 
 def newest_checkpoint(tx: Connection) -> tuple[int, datetime] | None:

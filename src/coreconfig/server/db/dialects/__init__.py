@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
+from zlib import crc32
 
 from sqlalchemy import BigInteger, Connection, Engine, Integer, Text, text
 from sqlalchemy.engine import make_url
@@ -16,6 +17,8 @@ READ_THREADS = 4
 
 # Advisory locks belong to a database; any number that nobody else takes will do.
 _MIGRATION_LOCK = int.from_bytes(b"coreconf")
+
+_TURNS = int.from_bytes(b"turn")
 
 key_text = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that compares by code point: ranges over keys mean what `last_moved` takes them for."""
@@ -93,6 +96,16 @@ def lock_schema(tx: Connection) -> None:
     )
     tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
     tx.execute(text("SET LOCAL lock_timeout = '5s'"))
+
+
+def take_turn(tx: Connection, what: str) -> None:
+    """Be the only transaction that does this until it ends, where what decides is no single row.
+
+    An SQLite transaction that writes is alone from the beginning.
+    """
+    if tx.dialect.name == "postgresql":
+        place = {"space": _TURNS, "what": crc32(what.encode()) - 2**31}
+        tx.execute(text("SELECT pg_advisory_xact_lock(:space, :what)"), place)
 
 
 def _without_password(text: str) -> str:
