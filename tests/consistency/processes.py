@@ -120,7 +120,12 @@ class Server(Process):
 
     def start(self) -> None:
         """Start it, and return once it takes connections."""
-        process = self.begin(
+        self.begin_serving()
+        self.await_answer()
+
+    def begin_serving(self) -> None:
+        """Start it, and return at once."""
+        self.begin(
             "serve",
             "--stop-with-stdin",
             "--log-level",
@@ -131,9 +136,12 @@ class Server(Process):
             str(self.port),
             stdout=subprocess.DEVNULL,
         )
+
+    def await_answer(self) -> None:
+        """Wait until it takes connections. Raises `NotStarted` when it ends instead."""
         deadline = time.monotonic() + START_WITHIN
         while not _answers(self.port):
-            if process.poll() is not None or time.monotonic() > deadline:
+            if not self.is_running or time.monotonic() > deadline:
                 raise NotStarted(f"{self.name} does not answer: {self.story()}")
             time.sleep(0.02)
 
@@ -147,7 +155,9 @@ class Agent(Process):
         self._history = history
         self._numbers = count(1)
         self._answers: dict[int, dict[str, Any]] = {}
+        self._told = 0
         self._news = threading.Condition()
+        self._speaking = threading.Lock()
         self._ended = False
 
     def start(self) -> None:
@@ -163,24 +173,32 @@ class Agent(Process):
     def ask(self, do: str, *, within: float = 90.0, **arguments: Any) -> None:
         """Have something done, and wait until it is. Raises `NotStarted` when it fails."""
         number = self.tell(do, **arguments)
-        deadline = time.monotonic() + within
         with self._news:
-            while number not in self._answers:
-                left = deadline - time.monotonic()
-                if left <= 0 or self._ended:
-                    raise NotStarted(f"{self.name} did not {do} {arguments}: {self.story()}")
-                self._news.wait(left)
-            answer = self._answers.pop(number)
+            self._news.wait_for(lambda: number in self._answers or self._ended, within)
+            answer = self._answers.get(number, {"failed": "it was not answered"})
         if "failed" in answer:
             raise NotStarted(f"{self.name} could not {do} {arguments}: {answer['failed']}\n{self.story()}")
 
+    def quiet(self, within: float = 60.0) -> None:
+        """Wait until everything that it was told is done."""
+        with self._news:
+            done = self._news.wait_for(lambda: len(self._answers) >= self._told or self._ended, within)
+        if not done:
+            raise NotStarted(f"{self.name} is still at work: {self.story()}")
+
     def tell(self, do: str, **arguments: Any) -> int:
-        """Have something done without waiting; its number."""
+        """Have something done without waiting; its number. Raises `NotStarted` when it has ended."""
         assert self._process is not None
         assert self._process.stdin is not None
-        number = next(self._numbers)
-        self._process.stdin.write(msgspec.json.encode({"do": do, "number": number, **arguments}) + b"\n")
-        self._process.stdin.flush()
+        with self._speaking:
+            number = next(self._numbers)
+            line = msgspec.json.encode({"do": do, "number": number, **arguments}) + b"\n"
+            try:
+                self._process.stdin.write(line)
+                self._process.stdin.flush()
+            except (OSError, ValueError) as error:
+                raise NotStarted(f"{self.name} has ended: {error}") from None
+            self._told += 1
         return number
 
     def kill(self) -> None:

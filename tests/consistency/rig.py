@@ -71,7 +71,7 @@ class Rig:
                 running.enter_context(proxy)
             for server in self.servers:
                 running.callback(server.kill)  # what matters was noted before
-                server.start()
+            self.start_servers()
             running.callback(self._stop_agents)
             self._running = running.pop_all()
         return self
@@ -129,10 +129,11 @@ class Rig:
 
     def start_servers(self) -> None:
         """Start those that do not run."""
-        for server in self.servers:
-            if not server.is_running:
-                self.fault("start", server.name)
-                server.start()
+        begun = [server for server in self.servers if not server.is_running]
+        for server in begun:
+            server.begin_serving()
+        for server in begun:
+            server.await_answer()
 
     def log(self) -> Log:
         """The log as the database has it, noted."""
@@ -144,10 +145,12 @@ class Rig:
         """Faults have stopped and nobody writes: wait until all clients have arrived, and note the end."""
         for place in self.proxies:
             place.clear()
+        for agent in self._living():
+            agent.quiet()
         self.history.note(Calm(time.monotonic()))
-        log = self.log()
         deadline = time.monotonic() + self.limits.connected + 0.5
-        while not self._see(log) and time.monotonic() < deadline:
+        # what was on its way to a server when everybody stopped may still become a row
+        while not self._see(read_log(self.database)) and time.monotonic() < deadline:
             time.sleep(_ARRIVED_EVERY)
         for agent in self._living():
             agent.ask("finish")
@@ -160,7 +163,7 @@ class Rig:
     def _living(self) -> list[Agent]:
         return [agent for agent in self.agents if agent.is_running]
 
-    def _see(self, log: Log) -> bool:
+    def _see(self, rows: list[Row]) -> bool:
         """Have every client say where it is; whether all are where the log is."""
         begun = time.monotonic()
         for agent in self._living():
@@ -168,11 +171,11 @@ class Rig:
         gone = {left.client for left in self.history.of(Left)}
         living = {client for agent in self._living() for client in agent.clients} - gone
         latest = {seen.client: seen for seen in self.history.of(Seen) if seen.asked >= begun}
-        return all(client in latest and _is_at_end(latest[client], log) for client in living)
+        return all(client in latest and _is_at_end(latest[client], rows) for client in living)
 
 
-def _is_at_end(seen: Seen, log: Log) -> bool:
-    return seen.current and (seen.epoch, seen.revision) == (log.rows[-1].epoch, len(log.rows))
+def _is_at_end(seen: Seen, rows: list[Row]) -> bool:
+    return seen.current and (seen.epoch, seen.revision) == (rows[-1].epoch, len(rows))
 
 
 def read_log(database: str) -> list[Row]:

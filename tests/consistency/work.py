@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from tests.consistency.callers import Caller, View
 from tests.consistency.history import Edit, Guard
-from tests.consistency.processes import Agent
+from tests.consistency.processes import Agent, NotStarted
 
 LAYERS: tuple[View, ...] = (
     ("child", None),
@@ -157,4 +158,5 @@ class SdkWriter:
         scope = self._random.choice(("service", "environment"))
         values = {f"batch.k{n}": mark for n in keys}
         write = f"{client}-sdk-{self._count}"
-        agent.tell("set", client=client, write=write, values=values, scope=scope, expected=None)
+        with suppress(NotStarted):  # it was killed in this very moment
+            agent.tell("set", client=client, write=write, values=values, scope=scope, expected=None)
