@@ -158,8 +158,10 @@ class Store:
         )
 
     def confirm(self, at: At, installation: str = "") -> None:
-        """The server says that what is held is right at `at` too."""
+        """The server says that what is held is right at `at` too; if it is held still, that is so."""
         with self._lock:
+            if self.state.at is None or self.state.at.digest != at.digest:
+                return
             self.state = self.state.moved_to(at, self.state.source, installation or self.state.installation)
         self.refreshed()
 

@@ -204,6 +204,16 @@ def test_availability_says_who_stands_behind_what_is_read() -> None:
     assert (store.availability, store.age, store.state.revision) == (Availability.CURRENT, 0, 3)
 
 
+def test_a_bookmark_confirms_only_what_it_was_given_for() -> None:
+    """A snapshot that was swapped in meanwhile does not get the position of the one before it."""
+    store = new_store()
+    store.offer(snapshot_push(ONE, 1))
+    late = snapshot_push(ONE, 3).at
+    store.offer(snapshot_push({"b": 2}, 2))
+    store.confirm(late)
+    assert store.state.revision == 2
+
+
 def test_a_cached_snapshot_knows_its_age() -> None:
     """A file with a time in the future is no younger than now."""
     clock = FakeClock()
